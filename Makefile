@@ -1,0 +1,79 @@
+# A front for people; the build itself is CMakeLists.txt with the presets of CMakePresets.json.
+
+PREFIX        ?= /usr/local
+DESTDIR       ?=
+INSTALL_BUILD ?= build/install
+SOAK_MINUTES  ?= 30
+SECONDS       ?= 3600
+SEED          ?= 0
+
+export DESTDIR
+
+.DEFAULT_GOAL := help
+.PHONY: help build deps run test bench bench-quick check model tidy install soak torture format asan tsan clang coverage clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | \
+	    awk '{ c = $$2; $$1 = $$2 = ""; printf "  make %-12s%s\n", c, $$0 }'
+
+build: ## build for development, in build/dev
+	@scripts/build dev
+
+deps: ## install what building and testing needs (Debian)
+	@scripts/deps
+
+run: deps ## build for release and show what Varve does
+	@scripts/build release programs
+	@scripts/run-demo
+
+test: deps ## everything: both compilers, all tests, the sanitizers, the checks
+	@scripts/test
+
+bench: deps ## the engine beside its peers, in full
+	@scripts/build release programs
+	@build/release/varve-bench
+
+bench-quick: deps ## the same in a minute
+	@scripts/build release programs
+	@build/release/varve-bench quick
+
+check: deps ## the rules of the house, and clang-tidy
+	@scripts/build dev
+	@ctest --preset dev -L check
+	@scripts/tidy
+
+model: deps ## check the model of the slot protocol with spin
+	@scripts/model
+
+tidy: ## clang-tidy alone
+	@scripts/tidy
+
+# In a build directory of its own: it needs neither cmocka nor the tests, and may be run by another user.
+install: ## build for release and install below $(DESTDIR)$(PREFIX)
+	@BUILD_DIR=$(INSTALL_BUILD) CONFIGURE_ARGS="-DCMAKE_INSTALL_PREFIX=$(PREFIX) \
+	    -DVARVE_TESTS=OFF -DVARVE_BENCH=OFF -DVARVE_EXAMPLES=OFF" scripts/build release
+	@cmake --install $(INSTALL_BUILD)
+
+soak: deps ## repeat the flow and crash tests for SOAK_MINUTES
+	@scripts/soak $(SOAK_MINUTES)
+
+torture: deps ## explore crash states for SECONDS, from SEED (0: a new one)
+	@scripts/torture $(SECONDS) $(SEED)
+
+format: ## lay out every C file
+	@scripts/format
+
+asan: deps ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/test asan
+
+tsan: deps ## the tests of threads under ThreadSanitizer
+	@scripts/test tsan
+
+clang: deps ## build with Clang and run the unit tests
+	@scripts/test clang
+
+coverage: deps ## how much of src the tests reach
+	@scripts/coverage
+
+clean: ## remove build
+	@rm -rf build

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Varve, a write-ahead log. This header includes all others. */
+#ifndef VARVE_VARVE_H
+#define VARVE_VARVE_H
+
+#include "varve/cursor.h"
+#include "varve/error.h"
+#include "varve/inspect.h"
+#include "varve/io.h"
+#include "varve/log.h"
+#include "varve/options.h"
+
+#define VARVE_VERSION_MAJOR  0
+#define VARVE_VERSION_MINOR  1
+#define VARVE_VERSION_PATCH  0
+#define VARVE_VERSION_STRING "0.1.0"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the library that is loaded, as "major.minor.patch". Static. */
+VARVE_API const char *varve_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

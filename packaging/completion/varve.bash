@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# Completion for varve. Sourced by bash-completion, or by hand; needs nothing but bash.
+
+# Directories that hold a log come first to mind, but any directory may lead to one.
+_varve_directories() {
+    local entry
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r entry; do
+        COMPREPLY+=("$entry")
+    done < <(compgen -d -- "$1")
+}
+
+_varve_files() {
+    local entry
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r entry; do
+        COMPREPLY+=("$entry")
+    done < <(compgen -f -- "$1")
+}
+
+_varve_words() {
+    local entry
+    while IFS= read -r entry; do
+        COMPREPLY+=("$entry")
+    done < <(compgen -W "$2" -- "$1")
+}
+
+# The values of an option; fails where it takes none that could be listed.
+_varve_value() {
+    case $1 in
+    --durability) _varve_words "$2" "memory buffered interval group strict" ;;
+    --ack) _varve_words "$2" "lsn full" ;;
+    --backend) _varve_words "$2" "auto direct buffered" ;;
+    --policy) _varve_words "$2" "truncate halt skip" ;;
+    --batch | --before | --from | --limit | --lines | --record-max | --segment-bytes | --slot-bytes | \
+        --sync-bytes | --sync-interval-ms | --threads | --to | --type | -n | -t) ;;
+    *) return 1 ;;
+    esac
+}
+
+_varve_options() {
+    local emit="--type --limit --null --framed --raw --json"
+    case $1 in
+    append)
+        echo "--null --framed --type --durability --ack --threads --batch --quiet --no-create --policy" \
+            "--segment-bytes --record-max --slot-bytes --backend --sync-bytes --sync-interval-ms"
+        ;;
+    cat) echo "--from --to --policy $emit" ;;
+    tail) echo "--lines --follow $emit" ;;
+    dump) echo "--hex --no-records --json" ;;
+    verify) echo "--strict --quiet --json" ;;
+    stat) echo "--json" ;;
+    trim) echo "--before --json" ;;
+    esac
+}
+
+_varve() {
+    local subs="append cat tail dump verify stat trim help"
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
+    COMPREPLY=()
+
+    if ((COMP_CWORD == 1)); then
+        _varve_words "$current" "$subs --help --version"
+        return
+    fi
+    if [[ $sub == help ]]; then
+        ((COMP_CWORD > 2)) || _varve_words "$current" "${subs% help}"
+        return
+    fi
+    # Readline splits --option=value into three words.
+    if [[ $current == = ]]; then
+        _varve_value "$previous" "" && return
+    elif [[ $previous == = ]] && ((COMP_CWORD > 2)); then
+        _varve_value "${COMP_WORDS[COMP_CWORD - 2]}" "$current" && return
+    elif [[ $previous != --ack ]]; then
+        _varve_value "$previous" "$current" && return
+    fi
+    if [[ $current == -* ]]; then
+        _varve_words "$current" "$(_varve_options "$sub") --help"
+        return
+    fi
+    case $sub in
+    append | dump) _varve_files "$current" ;;
+    *) _varve_directories "$current" ;;
+    esac
+}
+
+complete -F _varve varve

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * append: what callers call. Checks the record, takes it through reserve and encode, and waits for as much
+ * durability as was asked for.
+ *
+ * In: the caller's record. Out: an LSN. Next: reserve.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "format/frame.h"
+#include "format/record.h"
+#include "log/stages.h"
+
+/* Length of the payload. Errors: INVALID, TOO_LARGE. */
+static int measure(struct varve_log *log, const struct varve_record *record, uint64_t *ret_bytes)
+{
+    uint64_t bytes = record->data_bytes;
+
+    if (record->iov_count < 0 ||
+        (record->iov_count > 0 && (!record->iov || record->data || record->data_bytes)))
+        return VARVE_E_INVALID;
+    if (record->iov_count == 0 && bytes > 0 && !record->data)
+        return VARVE_E_INVALID;
+    if (record->flags & ~VARVE_RECORD_TXN)
+        return VARVE_E_INVALID;
+    for (int i = 0; i < record->iov_count; i++) {
+        if (record->iov[i].iov_len > 0 && !record->iov[i].iov_base)
+            return VARVE_E_INVALID;
+        bytes += record->iov[i].iov_len;
+        if (bytes > log->options.record_max)
+            return VARVE_E_TOO_LARGE;
+    }
+    if (bytes > log->options.record_max)
+        return VARVE_E_TOO_LARGE;
+    *ret_bytes = bytes;
+    return 0;
+}
+
+static uint64_t body_bytes(const struct varve_record *record, uint64_t payload_bytes)
+{
+    return vv_record_bytes(payload_bytes, record->flags & VARVE_RECORD_TXN);
+}
+
+/* What an append asks for: the log's mode, or a stronger one. */
+static int choose_durability(struct varve_log *log, enum varve_durability asked, enum varve_durability *ret)
+{
+    enum varve_durability own = log->options.durability;
+
+    if (asked == VARVE_DURABILITY_DEFAULT)
+        asked = own;
+    if (asked > VARVE_STRICT || asked < own)
+        return VARVE_E_INVALID;
+    if (own == VARVE_MEMORY && asked > own)
+        return VARVE_E_UNSUPPORTED;
+    *ret = asked;
+    return 0;
+}
+
+/* A slot got its first record. Nobody who waits may come: the flusher must know. */
+static void announce(struct varve_log *log, const struct vv_reservation *r)
+{
+    if (!log->leads)
+        vv_wait_given(log);
+    if (!r->first || log->in_memory)
+        return;
+    if (log->leads)
+        vv_flush_kick(log);
+    else if (log->options.durability == VARVE_INTERVAL && atomic_load(&log->flush_sleeps) == VV_FLUSH_ASLEEP)
+        vv_flush_kick(log);
+}
+
+static int append_large(struct varve_log *log, const struct varve_record *record, uint64_t payload_bytes,
+                        uint64_t now_us, uint64_t *ret_lsn)
+{
+    struct vv_large large = {.record = record, .payload_bytes = payload_bytes};
+    struct vv_reservation r;
+    int rc = vv_reserve_take(log, body_bytes(record, payload_bytes), 1, VV_RESERVE_LARGE, now_us, &r);
+
+    if (rc != 0)
+        return rc;
+    large.lsn = r.lsn;
+    vv_encode_large(log, r.slot, &large, now_us);
+    vv_encode_filled(r.slot, 1);
+    if (log->in_memory) {
+        if (vv_seal_claim(log, r.slot, r.seq))
+            vv_seal_lead(log, r.slot);
+    } else {
+        /* The bytes are the caller's: this cannot return before they are on disk, or the log has failed and
+         * looks at them no more. */
+        rc = vv_wait_slot(log, r.seq, r.lsn);
+        if (rc != 0) {
+            /* Nor while somebody moves it. Who comes to move it after this finds that the log has failed. */
+            pthread_mutex_lock(&log->place_mutex);
+            pthread_mutex_unlock(&log->place_mutex);
+        }
+    }
+    if (rc == 0 && ret_lsn)
+        *ret_lsn = r.lsn;
+    return rc;
+}
+
+static int append(struct varve_log *log, const struct varve_record *record, enum varve_durability durability,
+                  bool wait, uint64_t *ret_lsn)
+{
+    uint64_t payload_bytes, bytes, now_us;
+    struct vv_reservation r;
+    int rc = measure(log, record, &payload_bytes);
+
+    if (rc != 0)
+        return rc;
+    now_us = vv_log_record_us(log);
+    bytes = body_bytes(record, payload_bytes);
+    if (bytes > log->body_max)
+        return append_large(log, record, payload_bytes, now_us, ret_lsn);
+    rc = vv_reserve_take(log, bytes, 1, durability == VARVE_STRICT ? VV_RESERVE_ALONE : VV_RESERVE_SHARED,
+                         now_us, &r);
+    if (rc != 0)
+        return rc;
+    vv_encode_record(log, r.slot, r.offset, r.lsn, record, payload_bytes, now_us);
+    vv_encode_filled(r.slot, 1);
+    if (!wait || !log->leads)
+        announce(log, &r);
+    if (wait && durability >= VARVE_GROUP)
+        rc = vv_wait_slot(log, r.seq, r.lsn);
+    if (rc == 0 && ret_lsn)
+        *ret_lsn = r.lsn;
+    return rc;
+}
+
+int varve_append(struct varve_log *log, const void *data, size_t bytes, uint64_t *ret_lsn)
+{
+    const struct varve_record record = {.data = data, .data_bytes = bytes};
+
+    return append(log, &record, log->options.durability, true, ret_lsn);
+}
+
+int varve_append_record(struct varve_log *log, const struct varve_record *record,
+                        enum varve_durability durability, uint64_t *ret_lsn)
+{
+    int rc = choose_durability(log, durability, &durability);
+
+    return rc != 0 ? rc : append(log, record, durability, true, ret_lsn);
+}
+
+int varve_append_async(struct varve_log *log, const struct varve_record *record, uint64_t *ret_lsn)
+{
+    return append(log, record, log->options.durability, false, ret_lsn);
+}
+
+int varve_append_batch(struct varve_log *log, const struct varve_record *records, size_t count,
+                       enum varve_durability durability, int wait, uint64_t *ret_first_lsn)
+{
+    uint64_t bytes = 0, payload_bytes, offset, now_us;
+    struct vv_reservation r;
+    int rc = choose_durability(log, durability, &durability);
+
+    if (rc != 0)
+        return rc;
+    if (count == 0 || count > 65536)
+        return VARVE_E_INVALID;
+    /* Before the sizes: a log that is open read-only has no slots to fit into. */
+    rc = atomic_load_explicit(&log->gate, memory_order_relaxed);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < count; i++) {
+        rc = measure(log, &records[i], &payload_bytes);
+        if (rc != 0)
+            return rc;
+        bytes += body_bytes(&records[i], payload_bytes);
+        if (bytes > log->body_max)
+            return VARVE_E_TOO_LARGE;
+    }
+    now_us = vv_log_record_us(log);
+    rc = vv_reserve_take(log, bytes, (uint32_t)count,
+                         durability == VARVE_STRICT ? VV_RESERVE_ALONE : VV_RESERVE_SHARED, now_us, &r);
+    if (rc != 0)
+        return rc;
+    offset = r.offset;
+    for (size_t i = 0; i < count; i++) {
+        (void)measure(log, &records[i], &payload_bytes);
+        vv_encode_record(log, r.slot, offset, r.lsn + i, &records[i], payload_bytes, now_us);
+        offset += body_bytes(&records[i], payload_bytes);
+    }
+    vv_encode_filled(r.slot, (uint32_t)count);
+    if (!wait || !log->leads)
+        announce(log, &r);
+    if (wait && durability >= VARVE_GROUP)
+        rc = vv_wait_slot(log, r.seq, r.lsn + count - 1);
+    if (rc == 0 && ret_first_lsn)
+        *ret_first_lsn = r.lsn;
+    return rc;
+}

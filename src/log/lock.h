@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one writer's lock, and what keeps a forked child from being a second one. */
+#ifndef VV_LOG_LOCK_H
+#define VV_LOG_LOCK_H
+
+#include "log/log.h"
+
+#define VV_LOCK_NAME "LOCK"
+
+/* Takes the lock and writes the process's number into the file. Errors: LOCKED (the message names the holder)
+ * IO NOT_REGULAR. */
+int vv_lock_take(struct varve_io *io, struct varve_dir *dir, struct varve_file **ret_file,
+                 struct varve_error *ret_error);
+
+/* Whether somebody holds it; *ret_pid (may be NULL) is who, -1 if that is not known. Changes nothing. */
+bool vv_lock_held(struct varve_io *io, struct varve_dir *dir, int64_t *ret_pid);
+
+/* From now on a fork leaves the child with a log that refuses everything, and without the lock. Errors:
+ * NOMEM. */
+int vv_lock_register(struct varve_log *log);
+void vv_lock_unregister(struct varve_log *log);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log's own struct, shared by the stages in this folder. The stages, in the order of a record's way:
+ *
+ *   append -> reserve -> encode -> seal -> place -> write -> publish -> ack (wait)
+ *
+ * Lock order: files_mutex, place_mutex, segments_mutex, facts_mutex, error_mutex. No thread takes
+ * one to the left of one that it holds. None is in the way of a single writer: place_mutex is taken by
+ * leaders that have their write permit, and is contended only where several writes are in flight.
+ */
+#ifndef VV_LOG_LOG_H
+#define VV_LOG_LOG_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format/manifest.h"
+#include "format/segment.h"
+#include "log/slot.h"
+#include "varve/cursor.h"
+#include "varve/io.h"
+#include "varve/log.h"
+
+#define VV_SEGMENTS_MAX 10000u
+#define VV_NAME_BYTES   64u /* every name that the log gives a file is shorter */
+
+/* A segment that is, or will be, written to. Those that are only read are known by struct vv_segment_fact. */
+struct vv_segment {
+    struct vv_segment *next; /* in the list of the ready, or of the retired */
+    struct varve_file *file;
+    uint64_t number;
+    uint64_t capacity;
+    uint64_t salt;
+    uint64_t base_lsn; /* [place] set when the first frame is placed */
+    uint32_t sector_bytes;
+    uint32_t seed;        /* checksum state after the salt */
+    bool reused;          /* bytes of an earlier life may lie in it */
+    _Atomic uint32_t bad; /* [atomic: whoever saw a sync fail] nothing is ever synced through it again */
+};
+
+/* What is known of a segment with a header, for readers and trimming. */
+struct vv_segment_fact {
+    uint64_t number;
+    uint64_t base_lsn;
+    uint64_t bytes;
+    bool bad; /* a sync failed in it: the file is not used again */
+};
+
+struct varve_log {
+    /* -- settings [const after open] -- */
+    struct varve_io *io;
+    struct varve_options options; /* every default filled in */
+    struct varve_options asked;   /* as the caller gave them */
+    char *path;
+    struct varve_dir *dir;
+    struct varve_file *lock_file;
+    uint64_t slot_mask;    /* slot_count - 1 */
+    uint64_t ring_limit;   /* slots in use at once: all, or in `buffered` mode as many as may be lost */
+    uint64_t body_max;     /* bytes of body that an ordinary slot holds */
+    uint64_t frame_max;    /* bytes that its frame takes at most */
+    uint32_t log_seed;     /* checksum state after the UUID */
+    uint32_t sector_bytes; /* of new segments */
+    bool direct;
+    bool leads;     /* the mode's appenders lead: `group` and `strict` */
+    bool in_memory; /* the mode is `memory` */
+    bool read_only;
+
+    /* -- the ring -- */
+    struct vv_slot *slots;
+    uint8_t *buffers;                       /* [const after open] of all slots, one behind the other */
+    _Alignas(64) _Atomic uint64_t open_seq; /* [atomic: whoever opens a slot] only grows */
+    _Atomic int gate;                       /* [atomic] 0, or the error that every append gets */
+    _Atomic uint64_t clock_ahead_us;        /* [atomic: only grows] realtime = monotonic + this */
+
+    _Alignas(64) _Atomic uint64_t publish_word; /* [atomic: publish, mover] see vv_published */
+    _Atomic uint64_t durable_lsn;               /* [atomic: release by publish] only grows */
+    _Atomic uint64_t acked_lsn;                 /* [atomic: publish] waiters up to here were woken */
+    _Atomic uint64_t vouched_lsn;               /* [atomic: publish] a durable frame says so on disk */
+    _Atomic uint32_t last_count;                /* [atomic: publish] records in the last frame: a hint */
+    _Atomic uint32_t durable_event;             /* those who wait for an LSN that is in no slot sleep here */
+    _Atomic uint32_t durable_waiters;
+    _Atomic uint32_t
+        ahead_waiters;           /* of these, who must hear that their LSN was given, to ask for its sync */
+    _Atomic uint32_t ring_event; /* a slot became free, or space was found */
+    _Atomic uint32_t ring_waiters;
+    _Atomic int event_fd; /* -1: nobody asked for one */
+    _Atomic(struct vv_observer *) observer;
+    _Atomic uint32_t observer_calls; /* callbacks that are running */
+
+    /* -- placing [place_mutex] -- */
+    _Alignas(64) pthread_mutex_t place_mutex;
+    struct vv_segment *current;      /* NULL: the next frame starts a segment */
+    _Atomic uint64_t room_bytes;     /* bytes left in current; read without the mutex by reserve */
+    _Atomic uint64_t placed_seq;     /* every slot below has its place */
+    _Atomic uint32_t large_unplaced; /* large records that are reserved and not placed */
+    uint8_t *header_page;            /* VV_SEGMENT_HEADER_BYTES, aligned: the header that goes out next */
+
+    /* -- segments [segments_mutex] -- */
+    pthread_mutex_t segments_mutex;
+    struct vv_segment_fact *facts; /* in the order of their numbers */
+    size_t fact_count, fact_room;  /* prepare keeps room ahead, so that placing never allocates */
+    struct vv_segment *ready, **ready_tail;
+    _Atomic uint32_t ready_count;
+    _Atomic uint32_t ready_wanted;
+    _Atomic uint32_t takers; /* threads that need one now */
+    _Atomic uint32_t
+        space_short; /* [reserve sets, prepare clears] a slot could not be opened for want of one */
+    struct vv_segment *retired; /* to be closed by prepare */
+    struct vv_segment *pool;    /* structs to be used again */
+    pthread_mutex_t
+        files_mutex;         /* making and removing files; taken before segments_mutex, by prepare and trim */
+    uint64_t next_number;    /* [files_mutex] of the next segment file to be made */
+    uint32_t spare_count;    /* [files_mutex] */
+    uint8_t *zeros;          /* [const after open] aligned */
+    _Atomic int space_error; /* why the next segment could not be made: 0, NOSPC, LIMIT, IO */
+    _Atomic uint32_t ready_event; /* the list of the ready, or space_error, has changed */
+
+    /* -- MANIFEST and what it says -- */
+    pthread_mutex_t facts_mutex;
+    struct vv_manifest manifest;
+    _Atomic uint64_t first_lsn; /* only grows */
+
+    /* -- the first error -- */
+    pthread_mutex_t error_mutex;
+    struct varve_error first_error;  /* code 0: none; never changed after */
+    struct varve_error space_detail; /* what space_error was about */
+    _Atomic int failed;              /* its code, for those without the mutex */
+
+    /* -- threads -- */
+    pthread_t flusher, preparer; /* [open, close] */
+    bool flusher_runs, preparer_runs;
+    _Atomic uint32_t stop;         /* for the flusher */
+    _Atomic uint32_t stop_prepare; /* set once the flusher has ended: until then it may need a segment */
+    _Atomic uint32_t flush_event;  /* work for the flusher */
+    _Atomic uint32_t flush_sleeps; /* VV_FLUSH_*: how a kick reaches it */
+    _Atomic uint64_t sync_wanted;  /* highest LSN that somebody waits for in the buffered modes */
+    _Atomic uint32_t prepare_event;
+    uint64_t flush_seq;      /* [flusher] next slot to write, in the buffered modes */
+    uint64_t unsynced_bytes; /* [flusher] */
+
+    /* -- fork -- */
+    struct varve_log *registry_prev, *registry_next; /* [registry mutex of lock.c] */
+    bool registered;
+
+    /* -- what was found and what was done -- */
+    struct varve_recovery recovery;
+    bool tail_torn; /* [const after open] until a segment is opened, a torn write is the log's end */
+    struct vv_counters {
+        _Atomic uint64_t frames, marks, records, payload_bytes, written_bytes, writes, syncs, retries, moves;
+        _Atomic uint64_t backpressure, segments_opened, segments_trimmed, spares_used;
+    } counters;
+};
+
+/* While frames move to a fresh segment nobody else publishes: this bit makes every other compare-and-swap
+ * fail. */
+#define VV_PUBLISH_HELD (UINT64_C(1) << 63)
+
+/* Every slot with a lower sequence number is durable and free. Only grows. */
+static inline uint64_t vv_published(struct varve_log *log)
+{
+    return atomic_load(&log->publish_word) & ~VV_PUBLISH_HELD;
+}
+
+static inline struct vv_slot *vv_slot_at(struct varve_log *log, uint64_t seq)
+{
+    return &log->slots[seq & log->slot_mask];
+}
+
+/* The log's clock: the system's time at opening, going on as the monotonic clock does, and following the
+ * system's when that jumps ahead. So it never goes back. */
+static inline uint64_t vv_log_now_us(struct varve_log *log)
+{
+    return log->io->monotonic_us(log->io) + atomic_load_explicit(&log->clock_ahead_us, memory_order_relaxed);
+}
+
+/* What flush_sleeps says: awake; asleep until a set time; asleep until somebody kicks it. */
+#define VV_FLUSH_AWAKE  0u
+#define VV_FLUSH_DOZES  1u
+#define VV_FLUSH_ASLEEP 2u
+
+/* The time of a record. Where nothing waits for a disk the precise clock would be a quarter of an append's
+ * cost. */
+static inline uint64_t vv_log_record_us(struct varve_log *log)
+{
+    if (log->leads || !log->io->monotonic_coarse_us)
+        return vv_log_now_us(log);
+    return log->io->monotonic_coarse_us(log->io) +
+           atomic_load_explicit(&log->clock_ahead_us, memory_order_relaxed);
+}
+
+#define VV_COUNT(log, field, n) \
+    atomic_fetch_add_explicit(&(log)->counters.field, (uint64_t)(n), memory_order_relaxed)
+
+#endif

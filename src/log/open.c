@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * open: a directory -> a log.
+ *
+ * In: a path and options. Out: a log whose end is known, with its threads running. In this order: options,
+ * directory, lock, chain, MANIFEST, recovery, slots, the segment to go on in, threads. Only when all of that
+ * is there does MANIFEST say that the log is in use.
+ *
+ * Ways to fail: each step undoes those before it; nothing that a later open could not use is left behind.
+ */
+#include "log/open.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/thread.h"
+#include "base/wait.h"
+#include "format/frame.h"
+#include "format/record.h"
+#include "log/chain.h"
+#include "log/device.h"
+#include "log/lock.h"
+#include "log/manifest.h"
+#include "log/options.h"
+#include "log/prepare.h"
+#include "log/recover.h"
+#include "log/stages.h"
+
+static void init_words(struct varve_log *log)
+{
+    pthread_mutex_init(&log->place_mutex, NULL);
+    pthread_mutex_init(&log->segments_mutex, NULL);
+    pthread_mutex_init(&log->files_mutex, NULL);
+    pthread_mutex_init(&log->facts_mutex, NULL);
+    pthread_mutex_init(&log->error_mutex, NULL);
+    log->ready_tail = &log->ready;
+    atomic_store(&log->event_fd, -1);
+    atomic_store(&log->ready_wanted, 1);
+}
+
+static int open_dir(struct varve_log *log, struct varve_error *ret_error)
+{
+    int create = !(log->options.flags & (VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST)), created = 0;
+    int rc = log->io->dir_open(log->io, NULL, log->path, create, &log->dir, &created);
+
+    if (rc == -ENOENT && create)
+        return vv_error_set(ret_error, VARVE_E_NOT_FOUND, ENOENT, "the directory above it does not exist");
+    if (rc == -ENOENT)
+        return vv_error_set(ret_error, VARVE_E_NOT_FOUND, 0, "there is no such directory");
+    if (rc == -ENOTDIR || rc == -ELOOP)
+        return vv_error_set(ret_error, VARVE_E_NOT_REGULAR, 0, "not a directory, or a link");
+    if (rc != 0)
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, "the directory cannot be opened");
+    return 0;
+}
+
+static int new_manifest(struct varve_log *log, struct varve_error *ret_error)
+{
+    struct vv_manifest *m = &log->manifest;
+    int rc;
+
+    memset(m, 0, sizeof *m);
+    rc = log->io->random(log->io, m->uuid, sizeof m->uuid);
+    if (rc != 0)
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, "no random bytes for the log's UUID");
+    m->uuid[6] = (uint8_t)((m->uuid[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
+    m->uuid[8] = (uint8_t)((m->uuid[8] & 0x3f) | 0x80);
+    m->created_us = log->io->realtime_us(log->io);
+    m->first_segment = 1;
+    m->first_lsn = 1;
+    if (log->in_memory)
+        return 0;
+    /* Also for a directory that was there: an earlier try may have made it and got no further. */
+    rc = log->io->dir_sync_parent(log->io, log->dir);
+    if (rc != 0)
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, "the directory's name cannot be made durable");
+    return vv_manifest_write(log->io, log->dir, m, ret_error);
+}
+
+/* MANIFEST as it is, or made new in an empty directory, or guessed under the policy skip. */
+static int settle_manifest(struct varve_log *log, const struct vv_chain *chain, struct varve_error *ret_error)
+{
+    bool exists = chain->manifest_rc != VARVE_E_NOT_FOUND || chain->count > 0;
+
+    if (exists && (log->options.flags & VARVE_OPEN_MUST_CREATE))
+        return vv_error_set(ret_error, VARVE_E_EXISTS, 0, "there is a log already");
+    if (!exists && (log->options.flags & VARVE_OPEN_MUST_EXIST))
+        return vv_error_set(ret_error, VARVE_E_NOT_FOUND, 0, "there is no log in the directory");
+    if (!exists)
+        return new_manifest(log, ret_error);
+    if (chain->manifest_rc == 0) {
+        log->manifest = chain->manifest;
+        return 0;
+    }
+    if (log->options.policy != VARVE_POLICY_SKIP || chain->manifest.first_lsn == 0) {
+        vv_error_copy(ret_error, &chain->manifest_error);
+        return chain->manifest_rc == VARVE_E_NOT_FOUND
+                   ? vv_error_set(ret_error, VARVE_E_CORRUPT, 0, "MANIFEST is missing and there are segments")
+                   : chain->manifest_rc;
+    }
+    vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s; made anew from the segments",
+                    chain->manifest_error.message);
+    log->manifest = chain->manifest;
+    log->manifest.clean = 0;
+    return log->in_memory ? 0 : vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
+}
+
+static int make_slots(struct varve_log *log, uint64_t next_lsn, struct varve_error *ret_error)
+{
+    const struct varve_options *o = &log->options;
+    struct vv_slot *dummy;
+
+    log->slot_mask = o->slot_count - 1;
+    log->ring_limit = o->slot_count;
+    /* What is not synced is in slots: in this mode no more of them than sync_bytes. Two at least: one fills
+     * while the other is written. */
+    if (o->durability == VARVE_BUFFERED && o->sync_bytes / o->slot_bytes < log->ring_limit)
+        log->ring_limit = vv_max_u64(o->sync_bytes / o->slot_bytes, 2);
+    log->body_max = o->slot_bytes - VV_FRAME_HEADER_BYTES;
+    log->frame_max = vv_frame_bytes(log->body_max, log->sector_bytes);
+    log->slots = vv_alloc_aligned(64, o->slot_count * sizeof *log->slots);
+    log->buffers = vv_alloc_large((size_t)o->slot_count * o->slot_bytes);
+    log->header_page = vv_alloc_aligned(4096, VV_SEGMENT_HEADER_BYTES);
+    log->zeros = vv_alloc_aligned(4096, VV_PREPARE_ZERO_BYTES);
+    if (!log->slots || !log->buffers || !log->header_page || !log->zeros)
+        return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%" PRIu32 " slots of %" PRIu32 " bytes",
+                            o->slot_count, o->slot_bytes);
+    memset(log->slots, 0, o->slot_count * sizeof *log->slots);
+    memset(log->zeros, 0, VV_PREPARE_ZERO_BYTES);
+    for (uint32_t i = 0; i < o->slot_count; i++) {
+        log->slots[i].buffer = log->buffers + (size_t)i * o->slot_bytes;
+        atomic_store(&log->slots[i].word, VV_WORD_CLOSED);
+        atomic_store(&log->slots[i].seq, UINT64_MAX);
+    }
+    /* Number 0 was never open: it only says what the first LSN of the next one is. */
+    dummy = &log->slots[0];
+    atomic_store(&dummy->seq, 0);
+    atomic_store(&dummy->first_lsn, next_lsn);
+    atomic_store(&log->publish_word, 1);
+    atomic_store(&log->placed_seq, 1);
+    log->flush_seq = 1;
+    return 0;
+}
+
+/* Time goes on where the log's last record was, if the system's clock is behind that. */
+static void start_clock(struct varve_log *log, uint64_t last_us)
+{
+    uint64_t real = log->io->realtime_us(log->io);
+
+    if (real < last_us)
+        vv_fail_message(log, VARVE_MESSAGE_WARNING,
+                        "the clock is %" PRIu64 " s behind the log's last record; times go on from there",
+                        (last_us - real) / 1000000);
+    atomic_store(&log->clock_ahead_us, (real < last_us ? last_us : real) - log->io->monotonic_us(log->io));
+}
+
+static int start_threads(struct varve_log *log, struct varve_error *ret_error)
+{
+    int rc;
+
+    if (log->in_memory)
+        return 0;
+    rc = vv_thread_start(&log->preparer, "varve-prepare", vv_prepare_run, log);
+    log->preparer_runs = rc == 0;
+    if (rc == 0) {
+        rc = vv_thread_start(&log->flusher, "varve-flush", vv_flush_run, log);
+        log->flusher_runs = rc == 0;
+    }
+    if (rc != 0)
+        return vv_error_set(ret_error, VARVE_E_NOMEM, -rc, "a thread cannot be started");
+    return 0;
+}
+
+/* The first append must not be the one to find out that there is no space. */
+static int wait_ready(struct varve_log *log, struct varve_error *ret_error)
+{
+    if (log->in_memory)
+        return 0;
+    while (atomic_load(&log->ready_count) == 0 && atomic_load(&log->room_bytes) < log->frame_max) {
+        uint32_t seen = atomic_load(&log->ready_event);
+        int rc = atomic_load(&log->space_error);
+
+        if (atomic_load(&log->ready_count) != 0)
+            break;
+        /* A log that is there can be read and trimmed, and trimming may be what makes space. */
+        if (rc != 0 && log->fact_count > 0)
+            break;
+        if (rc != 0) {
+            pthread_mutex_lock(&log->error_mutex);
+            vv_error_copy(ret_error, &log->space_detail);
+            pthread_mutex_unlock(&log->error_mutex);
+            return rc;
+        }
+        (void)vv_wait_on(&log->ready_event, seen, VV_WAIT_FOREVER);
+    }
+    return 0;
+}
+
+static int mark_in_use(struct varve_log *log, struct varve_error *ret_error)
+{
+    uint64_t durable_lsn = atomic_load(&log->durable_lsn);
+    int rc = 0;
+
+    if (log->in_memory)
+        return 0;
+    /* What is there has been synced by now. That it says so here vouches for the last frames, which otherwise
+     * nothing would until a mark comes. */
+    if (log->manifest.clean || log->manifest.last_lsn != durable_lsn) {
+        log->manifest.clean = 0;
+        log->manifest.last_lsn = durable_lsn;
+        rc = vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
+    }
+    atomic_store(&log->vouched_lsn, durable_lsn);
+    return rc;
+}
+
+static int open_content(struct varve_log *log, struct vv_chain *chain, struct varve_error *ret_error)
+{
+    struct vv_recovered recovered;
+    int rc = vv_chain_refuse(chain, ret_error); /* before anything is changed */
+
+    if (rc == 0)
+        rc = settle_manifest(log, chain, ret_error);
+    if (rc != 0)
+        return rc;
+    chain->manifest.first_lsn = log->manifest.first_lsn;
+    if (rc == 0)
+        rc = vv_recover_chain(log, chain, &recovered, ret_error);
+    if (rc != 0)
+        return rc;
+    log->recovery = recovered.stats;
+    log->tail_torn = recovered.torn;
+    log->log_seed = vv_record_log_seed(log->manifest.uuid);
+    atomic_store(&log->first_lsn, log->manifest.first_lsn);
+    atomic_store(&log->durable_lsn, recovered.next_lsn - 1);
+    atomic_store(&log->acked_lsn, recovered.next_lsn - 1);
+    atomic_store(&log->vouched_lsn, recovered.vouched_lsn);
+    start_clock(log, recovered.last_time_us);
+    rc = vv_device_choose(log, ret_error);
+    if (rc == 0)
+        rc = make_slots(log, recovered.next_lsn, ret_error);
+    if (rc == 0)
+        rc = vv_open_segments(log, chain, &recovered, ret_error);
+    if (rc == 0)
+        rc = mark_in_use(log, ret_error);
+    return rc;
+}
+
+/* Where the caller did not choose, a log keeps the size that its segments have. */
+static void keep_segment_bytes(struct varve_log *log, const struct vv_chain *chain)
+{
+    struct varve_options again = log->asked;
+
+    if (again.segment_bytes != 0)
+        return;
+    for (size_t i = 0; i < chain->count; i++) {
+        if (chain->links[i].state == VV_LINK_SOUND)
+            again.segment_bytes = chain->links[i].header.capacity;
+    }
+    if (again.segment_bytes == 0 || again.segment_bytes == log->options.segment_bytes)
+        return;
+    /* Other options may not fit that size; then they decide. */
+    if (vv_options_fill(&again, &again, NULL) == 0)
+        log->options = again;
+}
+
+static int load_chain(struct varve_log *log, struct vv_chain *chain, struct varve_error *ret_error)
+{
+    int rc;
+
+    /* Looked at before the lock is taken: where there must be a log and is none, nothing is left behind. */
+    if (log->options.flags & VARVE_OPEN_MUST_EXIST) {
+        rc = vv_chain_load(chain, log->io, log->dir, ret_error);
+        if (rc == 0 && chain->manifest_rc == VARVE_E_NOT_FOUND && chain->count == 0)
+            rc = vv_error_set(ret_error, VARVE_E_NOT_FOUND, 0, "there is no log in the directory");
+        vv_chain_free(chain);
+        if (rc != 0)
+            return rc;
+    }
+    rc = vv_lock_take(log->io, log->dir, &log->lock_file, ret_error);
+    return rc != 0 ? rc : vv_chain_load(chain, log->io, log->dir, ret_error);
+}
+
+static int open_writer(struct varve_log *log, struct varve_error *ret_error)
+{
+    struct vv_chain chain;
+    int rc = load_chain(log, &chain, ret_error);
+
+    if (rc != 0)
+        return rc;
+    keep_segment_bytes(log, &chain);
+    rc = open_content(log, &chain, ret_error);
+    vv_chain_free(&chain);
+    if (rc == 0)
+        rc = start_threads(log, ret_error);
+    if (rc == 0)
+        rc = wait_ready(log, ret_error);
+    if (rc == 0 && vv_lock_register(log) != 0)
+        rc = vv_error_set(ret_error, VARVE_E_NOMEM, 0, "fork handlers cannot be set");
+    return rc;
+}
+
+/* Read-only: says how far the log goes, and leaves judging to the cursors. */
+static int open_reader(struct varve_log *log, struct varve_error *ret_error)
+{
+    struct vv_chain chain;
+    int rc = vv_chain_load(&chain, log->io, log->dir, ret_error);
+
+    if (rc != 0)
+        return rc;
+    if (chain.manifest_rc == VARVE_E_NOT_FOUND && chain.count == 0)
+        rc = vv_error_set(ret_error, VARVE_E_NOT_FOUND, 0, "there is no log in the directory");
+    if (rc == 0)
+        rc = vv_chain_refuse(&chain, ret_error);
+    if (rc == 0) {
+        log->manifest = chain.manifest;
+        atomic_store(&log->gate, VARVE_E_READONLY);
+        log->recovery.first_lsn = chain.manifest.first_lsn ? chain.manifest.first_lsn : 1;
+        atomic_store(&log->first_lsn, log->recovery.first_lsn);
+        rc = vv_open_look(log, &chain, ret_error);
+    }
+    vv_chain_free(&chain);
+    return rc;
+}
+
+int varve_open(const char *path, const struct varve_options *options, struct varve_log **ret_log,
+               struct varve_error *ret_error)
+{
+    struct varve_options filled;
+    struct varve_log *log;
+    int rc;
+
+    if (!path || !*path || !ret_log)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a path and a place for the log are needed");
+    rc = vv_options_fill(options, &filled, ret_error);
+    if (rc != 0) {
+        vv_error_wrap(ret_error, "%s", path);
+        return rc;
+    }
+    log = vv_alloc_aligned(64, sizeof *log);
+    if (!log)
+        return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", path);
+    memset(log, 0, sizeof *log);
+    init_words(log);
+    log->options = filled;
+    vv_options_copy(options, &log->asked);
+    log->io = filled.io;
+    log->read_only = filled.flags & VARVE_OPEN_READ_ONLY;
+    log->leads = filled.durability >= VARVE_GROUP;
+    log->in_memory = filled.durability == VARVE_MEMORY;
+    log->path = vv_alloc(strlen(path) + 1);
+    if (!log->path)
+        rc = vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", path);
+    else
+        memcpy(log->path, path, strlen(path) + 1);
+    if (rc == 0)
+        rc = open_dir(log, ret_error);
+    if (rc == 0)
+        rc = log->read_only ? open_reader(log, ret_error) : open_writer(log, ret_error);
+    if (rc != 0) {
+        vv_error_wrap(ret_error, "%s", path);
+        vv_close_free(log);
+        return rc;
+    }
+    *ret_log = log;
+    return 0;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options: what the caller gave -> what is in force. */
+#include "log/options.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/frame.h"
+#include "format/record.h"
+#include "format/segment.h"
+#include "varve/io.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static int check_range(const char *name, uint64_t value, uint64_t min, uint64_t max,
+                       struct varve_error *ret_error)
+{
+    if (value >= min && value <= max)
+        return 0;
+    return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                        "option %s: %" PRIu64 " is not between %" PRIu64 " and %" PRIu64, name, value, min,
+                        max);
+}
+
+static int copy(const struct varve_options *options, struct varve_options *o, struct varve_error *ret_error)
+{
+    const uint8_t *bytes = (const uint8_t *)options;
+
+    memset(o, 0, sizeof *o);
+    o->size = sizeof *o;
+    if (!options)
+        return 0;
+    if (options->size < sizeof options->size)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "options.size is %zu; set it to sizeof(struct varve_options)", options->size);
+    if (options->size > sizeof *o && !vv_is_zero(bytes + sizeof *o, options->size - sizeof *o))
+        return vv_error_set(
+            ret_error, VARVE_E_INVALID, 0,
+            "options has fields that are set and that this version of the library does not know");
+    memcpy(o, options, vv_min_u64(options->size, sizeof *o));
+    o->size = sizeof *o;
+    return 0;
+}
+
+void vv_options_copy(const struct varve_options *options, struct varve_options *ret_options)
+{
+    (void)copy(options, ret_options, NULL);
+}
+
+static int check_enums(const struct varve_options *o, struct varve_error *ret_error)
+{
+    const uint32_t known = VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST | VARVE_OPEN_MUST_CREATE;
+    const struct {
+        const char *name;
+        unsigned value, max;
+    } enums[] = {
+        {"durability", o->durability, VARVE_STRICT},
+        {"backend", o->backend, VARVE_BACKEND_BUFFERED},
+        {"policy", o->policy, VARVE_POLICY_SKIP},
+        {"backpressure", o->backpressure, VARVE_BACKPRESSURE_FAIL},
+        {"check", o->check, VARVE_CHECK_TAIL},
+    };
+
+    for (size_t i = 0; i < sizeof enums / sizeof *enums; i++) {
+        if (enums[i].value > enums[i].max)
+            return vv_error_set(ret_error, VARVE_E_INVALID, 0, "option %s: %u is not one of its values",
+                                enums[i].name, enums[i].value);
+    }
+    if (o->flags & ~known)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0, "option flags: %#" PRIx32 " has unknown bits",
+                            o->flags);
+    if ((o->flags & VARVE_OPEN_MUST_CREATE) && (o->flags & (VARVE_OPEN_MUST_EXIST | VARVE_OPEN_READ_ONLY)))
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option flags: MUST_CREATE contradicts the others");
+    return 0;
+}
+
+static void fill_simple(struct varve_options *o)
+{
+    if (o->durability == VARVE_DURABILITY_DEFAULT)
+        o->durability = VARVE_GROUP;
+    if (o->segment_bytes == 0)
+        o->segment_bytes = 64 * MIB;
+    if (o->slot_count == 0)
+        o->slot_count = 16;
+    if (o->sync_interval_ms == 0)
+        o->sync_interval_ms = 100;
+    if (o->backpressure_ms == 0)
+        o->backpressure_ms = 1000;
+    if (o->mark_idle_ms == 0)
+        o->mark_idle_ms = 50;
+    if (o->spare_segments == 0)
+        o->spare_segments = 2;
+    if (o->retry_count == 0)
+        o->retry_count = 8;
+    if (o->retry_first_ms == 0)
+        o->retry_first_ms = 1;
+    if (o->durability == VARVE_STRICT)
+        o->writes_in_flight = 1; /* one at a time is what this mode is about */
+    if (o->writes_in_flight == 0)
+        o->writes_in_flight = sysconf(_SC_NPROCESSORS_ONLN) <= 2 ? 1 : 2;
+    if (!o->io)
+        o->io = varve_io_system();
+}
+
+static int check_numbers(const struct varve_options *o, struct varve_error *ret_error)
+{
+    const struct {
+        const char *name;
+        uint64_t value, min, max;
+    } numbers[] = {
+        {"segment_bytes", o->segment_bytes, VV_SEGMENT_BYTES_MIN, VV_SEGMENT_BYTES_MAX},
+        {"record_max", o->record_max, 0, VV_RECORD_PAYLOAD_MAX},
+        {"slot_bytes", o->slot_bytes ? o->slot_bytes : 4096, 4096, 64 * MIB},
+        {"slot_count", o->slot_count, 4, 256},
+        {"sector_bytes", o->sector_bytes ? o->sector_bytes : 512, VV_SECTOR_BYTES_MIN, VV_SECTOR_BYTES_MAX},
+        {"writes_in_flight", o->writes_in_flight, 1, o->slot_count / 2},
+        {"group_wait_us", o->group_wait_us, 0, 1000000},
+        {"sync_interval_ms", o->sync_interval_ms, 1, 3600000},
+        {"backpressure_ms", o->backpressure_ms, 1, 86400000},
+        {"retry_count", o->retry_count, 1, 1000},
+        {"retry_first_ms", o->retry_first_ms, 1, 60000},
+    };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        int rc = check_range(numbers[i].name, numbers[i].value, numbers[i].min, numbers[i].max, ret_error);
+
+        if (rc != 0)
+            return rc;
+    }
+    if (o->segment_bytes % VV_SEGMENT_HEADER_BYTES != 0)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option segment_bytes: %" PRIu64 " is not a multiple of %u", o->segment_bytes,
+                            VV_SEGMENT_HEADER_BYTES);
+    if (o->sector_bytes && !vv_is_power_of_two(o->sector_bytes))
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option sector_bytes: %" PRIu32 " is not a power of two", o->sector_bytes);
+    if (!vv_is_power_of_two(o->slot_count))
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option slot_count: %" PRIu32 " is not a power of two", o->slot_count);
+    if (o->slot_bytes % 4096 != 0)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option slot_bytes: %" PRIu32 " is not a multiple of 4096", o->slot_bytes);
+    return 0;
+}
+
+/* Sizes that hang together: all slots fit into a segment, so that one segment that is ready is enough for
+ * whatever is on its way. */
+static int fill_sizes(struct varve_options *o, struct varve_error *ret_error)
+{
+    uint64_t room = o->segment_bytes - VV_SEGMENT_HEADER_BYTES, ring_max = room / o->slot_count;
+    uint64_t record_room =
+        room - VV_SECTOR_BYTES_MAX - VV_FRAME_HEADER_BYTES - VV_RECORD_HEADER_BYTES - VV_RECORD_TXN_BYTES;
+
+    if (o->slot_bytes == 0) {
+        o->slot_bytes = MIB;
+        while (o->slot_bytes > ring_max && o->slot_bytes > 4096)
+            o->slot_bytes /= 2;
+    }
+    if (o->slot_bytes > ring_max)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "options slot_count and slot_bytes: %" PRIu32 " slots of %" PRIu32
+                            " bytes do not fit into a segment of %" PRIu64,
+                            o->slot_count, o->slot_bytes, o->segment_bytes);
+    if (o->record_max == 0)
+        o->record_max = vv_min_u64(64 * MIB, record_room);
+    if (o->record_max > record_room)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option record_max: a segment of %" PRIu64 " bytes holds a record of %" PRIu64
+                            " at most, not of %" PRIu64,
+                            o->segment_bytes, record_room, o->record_max);
+    if (o->sync_bytes == 0)
+        o->sync_bytes = vv_min_u64(4 * MIB, (uint64_t)o->slot_bytes * o->slot_count / 2);
+    return check_range("sync_bytes", o->sync_bytes, 4096, (uint64_t)o->slot_bytes * o->slot_count / 2,
+                       ret_error);
+}
+
+int vv_options_fill(const struct varve_options *options, struct varve_options *ret_options,
+                    struct varve_error *ret_error)
+{
+    struct varve_options o;
+    int rc = copy(options, &o, ret_error);
+
+    if (rc == 0)
+        rc = check_enums(&o, ret_error);
+    if (rc != 0)
+        return rc;
+    fill_simple(&o);
+    rc = check_numbers(&o, ret_error);
+    if (rc == 0)
+        rc = fill_sizes(&o, ret_error);
+    if (rc == 0)
+        *ret_options = o;
+    return rc;
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * prepare: the log's own thread for segments that are not in use: makes them ahead of need, closes those
+ * behind.
+ *
+ * A segment is made under a temporary name, filled with zeros, synced, renamed to its final name, and the
+ * directory synced; then it is ready. In the modes that sync every frame it is zero-written, because
+ * overwriting written blocks is twice as fast as writing into blocks that were only allocated; in the others
+ * allocating is enough, because their writes are large. A spare, if there is one, only gets a new name.
+ *
+ * While the current segment has plenty of room the zeros go out in small paced pieces, so that commits beside
+ * them keep their latency.
+ *
+ * Ways to fail: no space, no descriptor, too many segments. Appends then get the reason, and this thread
+ * tries again five times a second: the log goes on by itself.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/wait.h"
+#include "io/event.h"
+#include "log/prepare.h"
+#include "log/stages.h"
+
+enum {
+    PIECE_PAUSE_US = 1000,
+    RETRY_US = 200 * 1000,
+};
+
+void vv_prepare_kick(struct varve_log *log)
+{
+    atomic_fetch_add(&log->prepare_event, 1);
+    vv_wake_one(&log->prepare_event);
+}
+
+/* Structs of segments are used again and freed only by varve_close: a leader may look at the one it wrote to
+ * after others have moved on. */
+struct vv_segment *vv_prepare_segment(struct varve_log *log)
+{
+    struct vv_segment *segment;
+
+    pthread_mutex_lock(&log->segments_mutex);
+    segment = log->pool;
+    if (segment)
+        log->pool = segment->next;
+    pthread_mutex_unlock(&log->segments_mutex);
+    if (!segment)
+        segment = vv_alloc_zero(sizeof *segment);
+    if (segment) {
+        segment->next = NULL;
+        segment->file = NULL;
+        atomic_store(&segment->bad, 0);
+    }
+    return segment;
+}
+
+void vv_prepare_discard(struct varve_log *log, struct vv_segment *segment)
+{
+    if (segment->file)
+        log->io->close(log->io, segment->file);
+    segment->file = NULL;
+    pthread_mutex_lock(&log->segments_mutex);
+    segment->next = log->pool;
+    log->pool = segment;
+    pthread_mutex_unlock(&log->segments_mutex);
+}
+
+void vv_prepare_retire(struct varve_log *log, struct vv_segment *segment)
+{
+    pthread_mutex_lock(&log->segments_mutex);
+    segment->next = log->retired;
+    log->retired = segment;
+    pthread_mutex_unlock(&log->segments_mutex);
+    vv_prepare_kick(log);
+}
+
+static void close_retired(struct varve_log *log)
+{
+    struct vv_segment *list, *next;
+
+    pthread_mutex_lock(&log->segments_mutex);
+    list = log->retired;
+    log->retired = NULL;
+    pthread_mutex_unlock(&log->segments_mutex);
+    for (; list; list = next) {
+        next = list->next;
+        vv_prepare_discard(log, list);
+    }
+}
+
+int vv_prepare_fact_room(struct varve_log *log, size_t *ret_count)
+{
+    struct vv_segment_fact *facts;
+    size_t room;
+
+    pthread_mutex_lock(&log->segments_mutex);
+    room = log->fact_room;
+    if (log->fact_count + 64 > room) {
+        room = log->fact_count + 256;
+        facts = vv_realloc(log->facts, room * sizeof *facts);
+        if (facts) {
+            log->facts = facts;
+            log->fact_room = room;
+        }
+    }
+    *ret_count = log->fact_count;
+    room = log->fact_room - log->fact_count;
+    pthread_mutex_unlock(&log->segments_mutex);
+    return room >= 4 ? 0 : VARVE_E_NOMEM;
+}
+
+void vv_prepare_add(struct varve_log *log, struct vv_segment *segment)
+{
+    segment->next = NULL;
+    pthread_mutex_lock(&log->segments_mutex);
+    *log->ready_tail = segment;
+    log->ready_tail = &segment->next;
+    atomic_fetch_add(&log->ready_count, 1);
+    pthread_mutex_unlock(&log->segments_mutex);
+}
+
+static bool urgent(struct varve_log *log)
+{
+    return atomic_load(&log->ready_count) == 0 &&
+           atomic_load(&log->room_bytes) < log->options.segment_bytes / 4;
+}
+
+/* How many should be ready now. A log that has hardly begun its segment does not take the space of another:
+ * many logs are small, and many programs short. */
+static uint32_t wanted(struct varve_log *log)
+{
+    if (atomic_load(&log->takers) == 0 && atomic_load(&log->space_short) == 0 &&
+        atomic_load(&log->ready_wanted) == 1 && atomic_load(&log->room_bytes) >= vv_prepare_threshold(log))
+        return 0;
+    return atomic_load(&log->ready_wanted);
+}
+
+static int write_zeros(struct varve_log *log, struct varve_file *file, uint64_t bytes)
+{
+    uint64_t piece_bytes = VV_PREPARE_ZERO_BYTES, done = 0;
+
+    while (done < bytes) {
+        struct iovec iov = {log->zeros, bytes - done < piece_bytes ? bytes - done : piece_bytes};
+        ssize_t n = log->io->pwritev(log->io, file, &iov, 1, done, 0);
+
+        if (n == -EINTR || n == -EAGAIN)
+            continue;
+        if (n <= 0)
+            return n == 0 ? -EIO : (int)n;
+        done += (uint64_t)n;
+        if (atomic_load(&log->stop_prepare))
+            return -ECANCELED;
+        if (!urgent(log)) {
+            /* Ends early when somebody kicks: then there is another reason to hurry. */
+            uint32_t seen = atomic_load(&log->prepare_event);
+
+            (void)vv_wait_on(&log->prepare_event, seen, PIECE_PAUSE_US);
+        }
+    }
+    return 0;
+}
+
+/* Makes the file under its temporary name, complete and synced. */
+static int make_file(struct varve_log *log, const char *name, struct varve_file **ret_file)
+{
+    struct varve_io *io = log->io;
+    unsigned flags = VARVE_IO_WRITE | VARVE_IO_CREATE | (log->direct ? VARVE_IO_DIRECT : 0u);
+    struct varve_file *file;
+    int rc;
+
+    rc = io->unlink(io, log->dir, name);
+    if (rc != 0 && rc != -ENOENT)
+        return rc;
+    rc = io->open(io, log->dir, name, flags, &file);
+    if (rc != 0)
+        return rc;
+    rc = io->allocate(io, file, log->options.segment_bytes);
+    if (rc == 0 && log->leads)
+        rc = write_zeros(log, file, log->options.segment_bytes);
+    if (rc == 0)
+        rc = io->sync(io, file);
+    if (rc != 0) {
+        io->close(io, file);
+        (void)io->unlink(io, log->dir, name);
+        return rc;
+    }
+    *ret_file = file;
+    return 0;
+}
+
+struct find_spare {
+    char name[VV_NAME_BYTES];
+};
+
+static int match_spare(void *arg, const char *name)
+{
+    struct find_spare *found = arg;
+
+    if (!vv_prepare_is_spare(name))
+        return 0;
+    snprintf(found->name, sizeof found->name, "%s", name);
+    return 1;
+}
+
+bool vv_prepare_is_spare(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 10 && len < VV_NAME_BYTES && strncmp(name, "spare-", 6) == 0 &&
+           strcmp(name + len - 4, ".seg") == 0;
+}
+
+/* Opens a spare under its own name. Its header was cleared, durably, before it got that. -ENOENT: there is
+ * none. */
+static int open_spare(struct varve_log *log, char *ret_name, struct varve_file **ret_file)
+{
+    struct varve_io *io = log->io;
+    struct find_spare found = {{0}};
+    struct varve_io_stat stat;
+    struct varve_file *file;
+    int rc;
+
+    if (log->spare_count == 0)
+        return -ENOENT;
+    rc = io->dir_list(io, log->dir, match_spare, &found);
+    if (rc != 1) {
+        log->spare_count = 0;
+        return rc < 0 ? rc : -ENOENT;
+    }
+    log->spare_count--;
+    rc = io->open(io, log->dir, found.name, VARVE_IO_WRITE | (log->direct ? VARVE_IO_DIRECT : 0u), &file);
+    /* Whatever is wrong with it, a new file will do; something that only bears the name is left where it is.
+     */
+    if (rc != 0)
+        return -ENOENT;
+    rc = io->stat(io, file, &stat);
+    if (rc != 0 || stat.size_bytes != log->options.segment_bytes) {
+        (void)io->unlink(io, log->dir, found.name);
+        io->close(io, file);
+        return -ENOENT;
+    }
+    snprintf(ret_name, VV_NAME_BYTES, "%s", found.name);
+    *ret_file = file;
+    VV_COUNT(log, spares_used, 1);
+    return 0;
+}
+
+static int salt_of(struct varve_log *log, struct vv_segment *segment)
+{
+    do {
+        int rc = log->io->random(log->io, &segment->salt, sizeof segment->salt);
+
+        if (rc != 0)
+            return rc;
+    } while (segment->salt == 0);
+    segment->seed = vv_segment_seed(segment->salt);
+    return 0;
+}
+
+int vv_prepare_adopt(struct varve_log *log, struct vv_segment *segment, uint64_t number, uint64_t capacity)
+{
+    segment->number = number;
+    segment->capacity = capacity;
+    segment->sector_bytes = log->sector_bytes;
+    return salt_of(log, segment);
+}
+
+static int make_segment(struct varve_log *log, struct varve_error *ret_error)
+{
+    char made[VV_NAME_BYTES], name[VV_SEGMENT_NAME_BYTES];
+    struct vv_segment *segment = NULL;
+    struct varve_io *io = log->io;
+    size_t facts;
+    int rc = vv_prepare_fact_room(log, &facts);
+
+    vv_segment_name(log->next_number, name);
+    if (rc == 0 && facts + atomic_load(&log->ready_count) >= VV_SEGMENTS_MAX)
+        return vv_error_set(ret_error, VARVE_E_LIMIT, 0, "the log has %u segments", VV_SEGMENTS_MAX);
+    if (rc == 0)
+        segment = vv_prepare_segment(log);
+    if (!segment)
+        return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "segment %s", name);
+    rc = open_spare(log, made, &segment->file);
+    segment->reused = rc == 0;
+    if (rc == -ENOENT) {
+        snprintf(made, sizeof made, "new-%016" PRIx64 ".tmp", log->next_number);
+        rc = make_file(log, made, &segment->file);
+    }
+    if (rc == 0)
+        rc = vv_prepare_adopt(log, segment, log->next_number, log->options.segment_bytes);
+    if (rc == 0)
+        rc = io->rename(io, log->dir, made, name, 0);
+    /* The number is taken, unless the file is gone again: each try that fails must not leave another file. */
+    if (rc == 0) {
+        rc = io->dir_sync(io, log->dir);
+        if (rc == 0 || io->unlink(io, log->dir, name) != 0)
+            log->next_number++;
+    }
+    if (rc != 0) {
+        vv_prepare_discard(log, segment);
+        return vv_error_set(ret_error,
+                            rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG ? VARVE_E_NOSPC : VARVE_E_IO, -rc,
+                            "cannot make segment %s of %" PRIu64 " bytes", name, log->options.segment_bytes);
+    }
+    vv_prepare_add(log, segment);
+    return 0;
+}
+
+static void report(struct varve_log *log, int rc, bool was_short, const struct varve_error *error)
+{
+    int before;
+
+    pthread_mutex_lock(&log->error_mutex);
+    if (rc != 0)
+        log->space_detail = *error;
+    before = atomic_exchange(&log->space_error, rc);
+    pthread_mutex_unlock(&log->error_mutex);
+    if (rc != 0 && before != rc)
+        vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s", error->message);
+    else if (rc == 0 && before != 0)
+        vv_fail_message(log, VARVE_MESSAGE_INFO, "segments can be made again");
+    atomic_fetch_add(&log->ready_event, 1);
+    vv_wake_all(&log->ready_event);
+    vv_reserve_wake(log);
+    /* An event loop whose appends were refused for want of this segment has nothing else to wait for. */
+    if (rc == 0 && (was_short || before != 0) && atomic_load(&log->event_fd) >= 0)
+        vv_event_signal(atomic_load(&log->event_fd));
+}
+
+void *vv_prepare_run(void *arg)
+{
+    struct varve_log *log = arg;
+    struct varve_error error;
+
+    while (!atomic_load(&log->stop_prepare)) {
+        uint32_t seen = atomic_load(&log->prepare_event);
+        int rc = 0;
+
+        close_retired(log);
+        while (rc == 0 && !atomic_load(&log->stop_prepare) && !atomic_load(&log->failed) &&
+               atomic_load(&log->ready_count) < wanted(log)) {
+            bool was_short = false;
+
+            pthread_mutex_lock(&log->files_mutex);
+            rc = make_segment(log, &error);
+            if (rc == 0)
+                was_short = atomic_exchange(&log->space_short, 0);
+            pthread_mutex_unlock(&log->files_mutex);
+            if (!atomic_load(&log->stop_prepare))
+                report(log, rc, was_short, &error);
+        }
+        if (!atomic_load(&log->stop_prepare))
+            (void)vv_wait_on(&log->prepare_event, seen, rc != 0 ? RETRY_US : VV_WAIT_FOREVER);
+    }
+    close_retired(log);
+    return NULL;
+}
+
+static int take(struct varve_log *log, struct vv_segment **ret_segment, struct varve_error *ret_error)
+{
+    for (;;) {
+        uint32_t seen = atomic_load(&log->ready_event);
+        struct vv_segment *segment;
+        int rc;
+
+        pthread_mutex_lock(&log->segments_mutex);
+        segment = log->ready;
+        if (segment) {
+            log->ready = segment->next;
+            if (!log->ready)
+                log->ready_tail = &log->ready;
+            atomic_fetch_sub(&log->ready_count, 1);
+        }
+        pthread_mutex_unlock(&log->segments_mutex);
+        if (segment) {
+            segment->next = NULL;
+            *ret_segment = segment;
+            return 0;
+        }
+        vv_prepare_kick(log);
+        rc = atomic_load(&log->space_error);
+        if (rc != 0 || atomic_load(&log->failed) || atomic_load(&log->stop_prepare))
+            return vv_error_set(ret_error, rc != 0 ? rc : VARVE_E_READONLY, 0,
+                                "there is no segment to go on in");
+        (void)vv_wait_on(&log->ready_event, seen, VV_WAIT_FOREVER);
+    }
+}
+
+int vv_prepare_take(struct varve_log *log, struct vv_segment **ret_segment, struct varve_error *ret_error)
+{
+    int rc;
+
+    atomic_fetch_add(&log->takers, 1);
+    rc = take(log, ret_segment, ret_error);
+    atomic_fetch_sub(&log->takers, 1);
+    return rc;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * recover: a chain of segments -> where the log ends.
+ *
+ * In: a chain, as a crash may have left it. Out: the next LSN, and whether the last segment can be gone on
+ * with. Nothing is rewritten and nothing is cut: after a torn tail the next frame starts a fresh segment, and
+ * what lies behind the tear is superseded by that.
+ *
+ * Ways to fail: damage, under the policies that refuse it; a read error.
+ */
+#include "log/recover.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/record.h"
+#include "log/stages.h"
+
+struct recovering {
+    struct varve_log *log;
+    struct vv_chain *chain;
+    struct vv_lost lost;
+    uint64_t damaged_segment;
+    struct varve_recovery *stats;
+    struct varve_error *ret_error;
+    uint64_t total_bytes, done_bytes;
+};
+
+static int on_damage(void *arg, const struct vv_damage *damage)
+{
+    struct recovering *r = arg;
+    struct varve_log *log = r->log;
+    bool known = vv_lost_has(&r->lost, damage->lsn_first, damage->lsn_last);
+
+    if (r->stats->verdict <= VARVE_VERDICT_TORN) {
+        r->stats->verdict = damage->verdict;
+        r->stats->segment = damage->segment;
+        r->stats->offset = damage->offset;
+    }
+    if (damage->offset == 0 && damage->end_offset != 0)
+        r->damaged_segment = damage->segment;
+    if (r->stats->lost_records == 0)
+        r->stats->lost_first = damage->lsn_first;
+    r->stats->lost_records += damage->lsn_last + 1 - damage->lsn_first;
+    r->stats->lost_last = damage->lsn_last;
+    vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s%s", damage->message,
+                    known ? " (set aside before, in lost/)" : "; passed over");
+    if (known || log->read_only || log->in_memory)
+        return 0;
+    return vv_lost_add(&r->lost, log->io, log->dir, damage, r->ret_error);
+}
+
+static int progress(struct recovering *r, const struct vv_walk *walk)
+{
+    const struct varve_options *o = &r->log->options;
+
+    if (!o->progress || walk->scan.bytes_read - r->done_bytes < (UINT64_C(16) << 20))
+        return 0;
+    r->done_bytes = walk->scan.bytes_read;
+    if (o->progress(o->progress_arg, vv_min_u64(r->done_bytes, r->total_bytes), r->total_bytes) == 0)
+        return 0;
+    return vv_error_set(r->ret_error, VARVE_E_CLOSED, 0, "stopped by the caller while reading the log");
+}
+
+/* Where to begin: with VARVE_CHECK_TAIL at the last segment but one. */
+static uint64_t start_lsn(const struct varve_log *log, const struct vv_chain *chain)
+{
+    unsigned sound = 0;
+
+    if (log->options.check == VARVE_CHECK_FULL)
+        return 0;
+    for (size_t i = chain->count; i-- > 0;) {
+        if (chain->links[i].state == VV_LINK_SOUND && ++sound == 2)
+            return chain->links[i].header.base_lsn;
+    }
+    return 0;
+}
+
+/* The time of the last record: its frame's, and how long after. A frame too large for the window holds one
+ * record, which set the frame's time itself. */
+static int last_time(struct vv_walk *walk, uint64_t *ret_us, struct varve_error *ret_error)
+{
+    const struct vv_scan_frame *last = &walk->last;
+    uint64_t offset = 0, max = 0;
+    const uint8_t *body;
+    int rc;
+
+    *ret_us = last->header.time_us;
+    if (last->header.count == 0 || last->header.stored_bytes > VV_SCAN_WINDOW_BYTES)
+        return 0;
+    for (size_t i = 0; i < walk->chain->count; i++) {
+        if (walk->chain->links[i].number == walk->last_segment) {
+            rc = vv_scan_open(&walk->scan, walk->chain, &walk->chain->links[i], ret_error);
+            if (rc != 0)
+                return rc;
+        }
+    }
+    rc = vv_scan_body(&walk->scan, last, &body, ret_error);
+    for (uint32_t i = 0; rc == 0 && i < last->header.count; i++) {
+        struct vv_record record;
+
+        if (vv_record_decode(body, last->header.raw_bytes, offset, 0, &record, &offset) == VV_RECORD_LOST)
+            break;
+        max = vv_max_u64(max, record.delta_us);
+    }
+    *ret_us += max;
+    return rc;
+}
+
+static int read_all(struct recovering *r, struct vv_walk *walk)
+{
+    struct vv_scan_frame frame;
+    int rc;
+
+    while ((rc = vv_walk_next(walk, &frame, r->ret_error)) == 0) {
+        rc = progress(r, walk);
+        if (rc != 0)
+            return rc;
+    }
+    return rc == VARVE_END ? 0 : rc;
+}
+
+static void fill_stats(struct vv_recovered *out, const struct vv_walk *walk, const struct vv_chain *chain,
+                       uint64_t first_lsn)
+{
+    struct varve_recovery *s = &out->stats;
+
+    s->segments = walk->segments;
+    s->frames = walk->frames;
+    s->marks = walk->marks;
+    s->records = walk->records;
+    s->bytes = walk->scan.bytes_read;
+    s->first_lsn = first_lsn;
+    s->last_lsn = walk->expected > first_lsn ? walk->expected - 1 : 0;
+    if (s->verdict == VARVE_VERDICT_CLEAN_END && walk->damage.verdict != VARVE_VERDICT_CLEAN_END) {
+        s->verdict = walk->damage.verdict;
+        s->segment = walk->damage.segment;
+        s->offset = walk->damage.offset;
+    }
+    out->next_lsn = walk->expected;
+    out->vouched_lsn = walk->vouched;
+    out->end_segment = walk->end_segment;
+    out->end_offset = walk->end_offset;
+    out->unvouched_offset = walk->unvouched_offset;
+    /* What was passed over at the very end stays as it is: a new frame there would come behind a gap. */
+    out->torn = walk->damage.verdict == VARVE_VERDICT_TORN;
+    out->go_on = walk->damage.verdict == VARVE_VERDICT_CLEAN_END && walk->end_segment != 0 &&
+                 walk->end_lsn == walk->expected;
+    for (size_t i = 0; i < chain->count; i++) {
+        /* Behind a damaged or foreign file nothing goes on in an older one. */
+        if (chain->links[i].number > walk->end_segment && chain->links[i].state != VV_LINK_BLANK)
+            out->go_on = false;
+    }
+}
+
+int vv_recover_chain(struct varve_log *log, struct vv_chain *chain, struct vv_recovered *ret_recovered,
+                     struct varve_error *ret_error)
+{
+    struct recovering r = {
+        .log = log, .chain = chain, .stats = &ret_recovered->stats, .ret_error = ret_error};
+    uint64_t start_us = log->io->monotonic_us(log->io);
+    uint64_t first_lsn = chain->manifest.first_lsn ? chain->manifest.first_lsn : 1;
+    struct vv_walk walk;
+    int rc;
+
+    memset(ret_recovered, 0, sizeof *ret_recovered);
+    for (size_t i = 0; i < chain->count; i++)
+        r.total_bytes += chain->links[i].state == VV_LINK_SOUND ? chain->links[i].file_bytes : 0;
+    rc = vv_lost_load(&r.lost, log->io, log->dir, ret_error);
+    if (rc != 0)
+        return rc;
+    rc = vv_walk_init(&walk, chain, start_lsn(log, chain), log->options.policy);
+    if (rc != 0) {
+        vv_lost_free(&r.lost);
+        return vv_error_set(ret_error, rc, 0, "reading the log");
+    }
+    walk.accepted = &r.lost;
+    walk.damaged = on_damage;
+    walk.damaged_arg = &r;
+    rc = read_all(&r, &walk);
+    if (rc == 0) {
+        fill_stats(ret_recovered, &walk, chain, first_lsn);
+        ret_recovered->damaged_segment = r.damaged_segment;
+        ret_recovered->stats.duration_us = log->io->monotonic_us(log->io) - start_us;
+        if (walk.damage.verdict == VARVE_VERDICT_TORN)
+            vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s; the log goes on in a fresh segment",
+                            walk.damage.message);
+        rc = last_time(&walk, &ret_recovered->last_time_us, ret_error);
+    }
+    vv_walk_free(&walk);
+    vv_lost_free(&r.lost);
+    return rc;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* salvage: damaged bytes -> the records in them that are sound. Used by cursors under the policy skip. */
+#include "log/salvage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+
+#define BYTES_MAX (UINT64_C(4) << 20)
+
+void vv_salvage_clear(struct vv_salvage *s)
+{
+    vv_free(s->bytes);
+    memset(s, 0, sizeof *s);
+}
+
+bool vv_salvage_has(const struct vv_salvage *s)
+{
+    return s->bytes != NULL;
+}
+
+void vv_salvage_read(struct vv_salvage *s, struct varve_io *io, struct varve_dir *dir,
+                     const struct vv_damage *damage, uint32_t log_seed)
+{
+    /* Of a segment without a sound header it is the frames that matter. */
+    uint64_t start = damage->offset != 0 ? damage->offset : VV_SEGMENT_HEADER_BYTES, length;
+    char name[VV_SEGMENT_NAME_BYTES];
+    struct varve_file *file;
+
+    vv_salvage_clear(s);
+    if (damage->end_offset <= start)
+        return;
+    length = vv_min_u64(damage->end_offset - start, BYTES_MAX);
+    vv_segment_name(damage->segment, name);
+    if (io->open(io, dir, name, VARVE_IO_READ, &file) != 0)
+        return;
+    s->bytes = vv_alloc(length);
+    while (s->bytes && s->length < length) {
+        ssize_t n = io->pread(io, file, s->bytes + s->length, length - s->length, start + s->length);
+
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        s->length += (uint64_t)n;
+    }
+    io->close(io, file);
+    s->segment = damage->segment;
+    s->start = start;
+    s->lsn = damage->lsn_first;
+    s->lsn_last = damage->lsn_last;
+    s->log_seed = log_seed;
+}
+
+/* Stands at the next place where a frame may begin. The first one begins where the damage does, with the LSN
+ * that was expected; others say themselves which LSN they hold, and their records' checksums whether that is
+ * so. */
+static bool find_frame(struct vv_salvage *s)
+{
+    uint64_t at = s->in_frame ? s->frame + VV_SECTOR_BYTES_MIN : 0;
+
+    for (; at + VV_FRAME_HEADER_BYTES + VV_RECORD_HEADER_BYTES <= s->length; at += VV_SECTOR_BYTES_MIN) {
+        if (at > 0) {
+            uint64_t lsn = vv_get_u64(s->bytes + at + 24);
+
+            if (memcmp(s->bytes + at, "VFRM", 4) != 0 || lsn < s->lsn || lsn > s->lsn_last)
+                continue;
+            s->lsn = lsn;
+        }
+        s->frame = at;
+        s->offset = 0;
+        s->in_frame = true;
+        return true;
+    }
+    return false;
+}
+
+bool vv_salvage_next(struct vv_salvage *s, struct vv_salvaged *ret)
+{
+    while (s->bytes && s->lsn <= s->lsn_last) {
+        const uint8_t *body;
+        uint64_t room;
+        enum vv_record_status status;
+
+        if (!s->in_frame && !find_frame(s))
+            break;
+        body = s->bytes + s->frame + VV_FRAME_HEADER_BYTES;
+        /* A frame that fills its last sector ends where the next one begins. */
+        if (s->offset > 0 && (s->offset + VV_FRAME_HEADER_BYTES) % VV_SECTOR_BYTES_MIN == 0 &&
+            s->frame + VV_FRAME_HEADER_BYTES + s->offset + 4 <= s->length &&
+            memcmp(body + s->offset, "VFRM", 4) == 0) {
+            if (!find_frame(s))
+                break;
+            continue;
+        }
+        room = s->length - s->frame - VV_FRAME_HEADER_BYTES;
+        ret->record_offset = s->offset;
+        status = vv_record_decode(body, room, s->offset, vv_record_seed(s->log_seed, s->lsn), &ret->record,
+                                  &s->offset);
+        if (status == VV_RECORD_LOST || (status == VV_RECORD_DAMAGED && ret->record.payload_bytes == 0)) {
+            /* Not a record, or zeros that look like one: the frame ends here. */
+            if (!find_frame(s))
+                break;
+            continue;
+        }
+        ret->lsn = s->lsn++;
+        ret->segment = s->segment;
+        ret->frame_offset = s->start + s->frame;
+        if (status == VV_RECORD_OK)
+            return true;
+    }
+    vv_salvage_clear(s);
+    return false;
+}

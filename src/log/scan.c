@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scan: one segment -> frames.
+ *
+ * In: a link. Out: for a position, a frame or what stands there instead. Next: walk, which knows the other
+ * segments and says what that means.
+ *
+ * A read error is an error and never an end. What the file's size cuts off reads as zeros.
+ */
+#include "log/scan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/crc.h"
+#include "base/error.h"
+
+#define WINDOW_ROOM (VV_SCAN_WINDOW_BYTES + 2 * VV_SECTOR_BYTES_MAX)
+#define READ_BYTES  ((size_t)256 * 1024)
+
+int vv_scan_init(struct vv_scan *scan, struct varve_io *io)
+{
+    memset(scan, 0, sizeof *scan);
+    scan->io = io;
+    scan->window = vv_alloc_aligned(4096, WINDOW_ROOM);
+    return scan->window ? 0 : VARVE_E_NOMEM;
+}
+
+void vv_scan_free(struct vv_scan *scan)
+{
+    vv_scan_close(scan);
+    vv_free(scan->window);
+    vv_free(scan->large);
+    scan->window = scan->large = NULL;
+}
+
+int vv_scan_open(struct vv_scan *scan, const struct vv_chain *chain, const struct vv_link *link,
+                 struct varve_error *ret_error)
+{
+    char name[VV_SEGMENT_NAME_BYTES];
+    struct varve_error error;
+    int rc;
+
+    vv_scan_close(scan);
+    vv_segment_name(link->number, name);
+    rc = vv_chain_open_file(scan->io, chain->dir, chain->only_name[0] ? chain->only_name : name, &scan->file,
+                            &error);
+    if (rc != 0) {
+        scan->file = NULL;
+        if (error.sys_errno == ENOENT)
+            return vv_error_set(ret_error, VARVE_E_TRIMMED, 0, "%s was removed while the log was read", name);
+        vv_error_copy(ret_error, &error);
+        return rc;
+    }
+    scan->file_bytes = link->file_bytes;
+    scan->place = (struct vv_frame_place){
+        .seed = vv_segment_seed(link->header.salt),
+        .sector_bytes = link->header.sector_bytes,
+        .segment = link->number,
+        .capacity = link->header.capacity,
+    };
+    scan->offset = VV_SEGMENT_HEADER_BYTES;
+    vv_scan_refresh(scan);
+    return 0;
+}
+
+void vv_scan_close(struct vv_scan *scan)
+{
+    if (scan->file)
+        scan->io->close(scan->io, scan->file);
+    scan->file = NULL;
+}
+
+void vv_scan_refresh(struct vv_scan *scan)
+{
+    scan->window_bytes = 0;
+}
+
+/* Fills the window from `offset` with at least `len` bytes; zeros stand for what lies past the end of the
+ * file. */
+static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_error *ret_error)
+{
+    size_t want = len > READ_BYTES ? len : READ_BYTES, got = 0;
+
+    want = vv_min_u64(want, vv_max_u64(len, scan->place.capacity - vv_min_u64(offset, scan->place.capacity)));
+    scan->window_at = offset;
+    scan->window_bytes = 0;
+    while (got < want) {
+        ssize_t n = scan->io->pread(scan->io, scan->file, scan->window + got, want - got, offset + got);
+
+        if (n == -EINTR)
+            continue;
+        if (n < 0)
+            return vv_error_set(ret_error, VARVE_E_IO, (int)-n,
+                                "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment,
+                                offset + got);
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    scan->bytes_read += got;
+    memset(scan->window + got, 0, want - got);
+    scan->window_bytes = want;
+    return 0;
+}
+
+/* Points into the window. `len` at most WINDOW_ROOM. */
+static int bytes_at(struct vv_scan *scan, uint64_t offset, size_t len, const uint8_t **ret,
+                    struct varve_error *ret_error)
+{
+    if (offset < scan->window_at || offset - scan->window_at > scan->window_bytes ||
+        scan->window_bytes - (offset - scan->window_at) < len) {
+        int rc = fill(scan, offset, len, ret_error);
+
+        if (rc != 0)
+            return rc;
+    }
+    *ret = scan->window + (offset - scan->window_at);
+    return 0;
+}
+
+static int body_crc(struct vv_scan *scan, uint64_t offset, uint64_t len, uint32_t *ret_crc,
+                    struct varve_error *ret_error)
+{
+    uint32_t crc = scan->place.seed;
+
+    while (len > 0) {
+        size_t piece = vv_min_u64(len, len > VV_SCAN_WINDOW_BYTES ? READ_BYTES : VV_SCAN_WINDOW_BYTES);
+        const uint8_t *bytes;
+        int rc = bytes_at(scan, offset, piece, &bytes, ret_error);
+
+        if (rc != 0)
+            return rc;
+        crc = vv_crc32c(crc, bytes, piece);
+        offset += piece;
+        len -= piece;
+    }
+    *ret_crc = crc;
+    return 0;
+}
+
+static enum vv_scan_status of_header(enum vv_frame_status status)
+{
+    switch (status) {
+    case VV_FRAME_OK:
+        return VV_SCAN_FRAME;
+    case VV_FRAME_NONE:
+        return VV_SCAN_NONE;
+    case VV_FRAME_OTHER:
+        return VV_SCAN_OTHER;
+    case VV_FRAME_BROKEN:
+    case VV_FRAME_MISPLACED:
+    case VV_FRAME_IMPOSSIBLE:
+        break;
+    }
+    return VV_SCAN_BROKEN;
+}
+
+int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_scan_status *ret_status,
+                 struct varve_error *ret_error)
+{
+    struct vv_scan_frame *f = ret_frame;
+    const uint8_t *bytes;
+    int rc;
+
+    memset(f, 0, sizeof *f);
+    f->offset = scan->place.offset = scan->offset;
+    if (scan->offset + scan->place.sector_bytes > scan->place.capacity) {
+        *ret_status = VV_SCAN_FULL;
+        return 0;
+    }
+    rc = bytes_at(scan, scan->offset, VV_FRAME_HEADER_BYTES, &bytes, ret_error);
+    if (rc != 0)
+        return rc;
+    *ret_status = of_header(vv_frame_decode(bytes, &scan->place, &f->header, &f->header_crc));
+    if (*ret_status != VV_SCAN_FRAME) {
+        f->zero = vv_is_zero(bytes, VV_FRAME_HEADER_BYTES);
+        return 0;
+    }
+    f->bytes = vv_frame_bytes(f->header.stored_bytes, scan->place.sector_bytes);
+    rc =
+        body_crc(scan, scan->offset + VV_FRAME_HEADER_BYTES, f->header.stored_bytes, &f->body_crc, ret_error);
+    if (rc != 0)
+        return rc;
+    if (f->body_crc != f->header.body_crc)
+        *ret_status = VV_SCAN_BAD_BODY;
+    return 0;
+}
+
+int vv_scan_body(struct vv_scan *scan, const struct vv_scan_frame *frame, const uint8_t **ret_body,
+                 struct varve_error *ret_error)
+{
+    uint64_t at = frame->offset + VV_FRAME_HEADER_BYTES, len = frame->header.stored_bytes, done = 0;
+
+    if (frame->header.codec != 0)
+        return vv_error_set(ret_error, VARVE_E_CODEC, 0,
+                            "segment %" PRIu64 ": frame at byte %" PRIu64 ": codec %u", scan->place.segment,
+                            frame->offset, frame->header.codec);
+    if (len <= VV_SCAN_WINDOW_BYTES)
+        return bytes_at(scan, at, len, ret_body, ret_error);
+    if (len > scan->large_room) {
+        uint8_t *large = vv_realloc(scan->large, len);
+
+        if (!large)
+            return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "a frame of %" PRIu64 " bytes", len);
+        scan->large = large;
+        scan->large_room = len;
+    }
+    while (done < len) {
+        ssize_t n = scan->io->pread(scan->io, scan->file, scan->large + done, len - done, at + done);
+
+        if (n == -EINTR)
+            continue;
+        if (n < 0)
+            return vv_error_set(ret_error, VARVE_E_IO, (int)-n,
+                                "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment,
+                                at + done);
+        if (n == 0) {
+            memset(scan->large + done, 0, len - done);
+            break;
+        }
+        done += (uint64_t)n;
+    }
+    *ret_body = scan->large;
+    return 0;
+}
+
+/* Looks at one sector behind the break. true: enough is known. */
+static int look_beyond(struct vv_scan *scan, uint64_t from_lsn, uint64_t want_lsn, struct vv_scan_rest *rest,
+                       bool *ret_enough, struct varve_error *ret_error)
+{
+    struct vv_scan_frame frame;
+    enum vv_scan_status status;
+    int rc = vv_scan_look(scan, &frame, &status, ret_error);
+
+    *ret_enough = false;
+    if (rc != 0)
+        return rc;
+    if (status == VV_SCAN_OTHER)
+        rest->others = true;
+    if (status == VV_SCAN_BROKEN || status == VV_SCAN_BAD_BODY)
+        rest->broken = true;
+    if (status != VV_SCAN_FRAME) {
+        scan->offset += scan->place.sector_bytes;
+        return 0;
+    }
+    rest->vouched = vv_max_u64(rest->vouched, frame.header.durable_lsn);
+    if (!rest->found && frame.header.first_lsn >= from_lsn) {
+        rest->found = true;
+        rest->frame = frame;
+    }
+    *ret_enough = rest->found && rest->vouched >= want_lsn;
+    scan->offset += frame.bytes;
+    return 0;
+}
+
+int vv_scan_beyond(struct vv_scan *scan, uint64_t within_bytes, uint64_t from_lsn, uint64_t want_lsn,
+                   struct vv_scan_rest *ret_rest, struct varve_error *ret_error)
+{
+    uint64_t start = scan->offset, sector = scan->place.sector_bytes, end = scan->place.capacity;
+    bool enough = false;
+    int rc = 0;
+
+    if (end - start > within_bytes)
+        end = start + within_bytes;
+    memset(ret_rest, 0, sizeof *ret_rest);
+    ret_rest->all_zero = true;
+    while (rc == 0 && !enough && scan->offset + sector <= end && scan->offset < scan->file_bytes) {
+        size_t left = vv_min_u64(end - scan->offset, READ_BYTES);
+        const uint8_t *bytes;
+
+        /* Most of what is looked through here is zeros: those go by in large steps. */
+        rc = bytes_at(scan, scan->offset, sector, &bytes, ret_error);
+        if (rc != 0)
+            break;
+        left = vv_min_u64(left, scan->window_bytes - (scan->offset - scan->window_at));
+        left = vv_round_down(left, sector);
+        if (vv_is_zero(bytes, left)) {
+            scan->offset += left;
+            continue;
+        }
+        if (vv_is_zero(bytes, sector)) {
+            scan->offset += sector;
+            continue;
+        }
+        ret_rest->all_zero = false;
+        if (scan->offset == start)
+            scan->offset += sector; /* the break itself was looked at by the caller */
+        else
+            rc = look_beyond(scan, from_lsn, want_lsn, ret_rest, &enough, ret_error);
+    }
+    scan->offset = start;
+    return rc;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading one segment: frame by frame, through a window of bounded size. Files are read with pread and never
+ * mapped: a mapping could keep pages that a direct write has replaced.
+ */
+#ifndef VV_LOG_SCAN_H
+#define VV_LOG_SCAN_H
+
+#include "format/frame.h"
+#include "log/chain.h"
+
+#define VV_SCAN_WINDOW_BYTES \
+    ((size_t)1 << 20) /* holds an ordinary frame of the default size but for its header */
+
+enum vv_scan_status {
+    VV_SCAN_FRAME = 0, /* a sound frame: header and body */
+    VV_SCAN_FULL,      /* no frame fits behind this */
+    VV_SCAN_NONE,      /* no frame begins here; `zero` says whether the header's place is all zero */
+    VV_SCAN_BROKEN,    /* a frame of this segment whose header does not check, or that cannot be here */
+    VV_SCAN_BAD_BODY,  /* a sound header with a body that does not check */
+    VV_SCAN_OTHER,     /* a frame from another life of the file */
+};
+
+struct vv_scan {
+    struct varve_io *io;
+    struct varve_file *file; /* NULL: no segment is open */
+    struct vv_frame_place place;
+    uint64_t file_bytes;
+    uint64_t offset;    /* where the next frame is looked for */
+    uint8_t *window;    /* VV_SCAN_WINDOW_BYTES + VV_FRAME_SLACK, kept from segment to segment */
+    uint64_t window_at; /* offset of its first byte */
+    size_t window_bytes;
+    uint8_t *large; /* a body larger than the window; grown as needed, kept */
+    size_t large_room;
+    uint64_t bytes_read;
+};
+
+struct vv_scan_frame {
+    struct vv_frame_header header;
+    uint64_t offset;
+    uint64_t bytes;                /* with padding; 0 when that is not known */
+    uint32_t header_crc, body_crc; /* computed */
+    bool zero;
+};
+
+/* NOMEM. */
+int vv_scan_init(struct vv_scan *scan, struct varve_io *io);
+void vv_scan_free(struct vv_scan *scan);
+
+/* Opens a sound link's file and stands before its first frame. Errors: IO NOT_REGULAR; TRIMMED when it is
+ * gone. */
+int vv_scan_open(struct vv_scan *scan, const struct vv_chain *chain, const struct vv_link *link,
+                 struct varve_error *ret_error);
+void vv_scan_close(struct vv_scan *scan);
+
+/* Forgets what was read: somebody may have written since. */
+void vv_scan_refresh(struct vv_scan *scan);
+
+/* Looks at scan->offset, and does not move it. Errors: IO. */
+int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_scan_status *ret_status,
+                 struct varve_error *ret_error);
+
+/* The raw body of a sound frame; valid until the next call. Errors: IO NOMEM CODEC. */
+int vv_scan_body(struct vv_scan *scan, const struct vv_scan_frame *frame, const uint8_t **ret_body,
+                 struct varve_error *ret_error);
+
+/* What lies behind scan->offset, sector by sector. */
+struct vv_scan_rest {
+    bool all_zero; /* from the offset to the end */
+    bool others;   /* frames from another life of the file */
+    bool broken;   /* frames of this segment that are not sound */
+    bool found;    /* a sound frame of this segment at `frame.offset`, with an LSN of at least `from_lsn` */
+    struct vv_scan_frame frame;
+    uint64_t vouched; /* the highest durable LSN of the sound frames that were looked at */
+};
+
+/* Looks for sound frames in the `within_bytes` behind scan->offset; stops when it knows enough: at the first
+ * one when `want_lsn` is vouched for by then, else at the first that vouches for it, else at the end. */
+int vv_scan_beyond(struct vv_scan *scan, uint64_t within_bytes, uint64_t from_lsn, uint64_t want_lsn,
+                   struct vv_scan_rest *ret_rest, struct varve_error *ret_error);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * seal: what a slot's leader does, from the write permit to the finished write.
+ *
+ * In: a slot with at least one reservation (or a mark's slot). Out: a frame on disk. Next: place, write,
+ * publish.
+ *
+ * Happy path: wait for the permit (while it waits, others join the slot), close the slot and open the next,
+ * wait until the last appender has filled its part, take a place, complete the header, write, publish. A
+ * single writer does all of this in its own thread with one system call.
+ *
+ * Ways to fail: the log has failed meanwhile (nothing is written); no fresh segment can be had (the log
+ * fails); the write fails for good (the frames move, see move.c).
+ */
+#include <assert.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc.h"
+#include "base/wait.h"
+#include "format/frame.h"
+#include "format/record.h"
+#include "log/stages.h"
+
+bool vv_seal_claim(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
+{
+    uint64_t unclaimed = 2 * seq;
+
+    (void)log;
+    if (atomic_load_explicit(&slot->claimed, memory_order_relaxed) != unclaimed)
+        return false;
+    return atomic_compare_exchange_strong(&slot->claimed, &unclaimed, 2 * seq + 1);
+}
+
+/* Sleeps until at most `ahead` slots before this one are unpublished. false: the log has failed. */
+static bool wait_turn(struct varve_log *log, struct vv_slot *slot, uint64_t ahead)
+{
+    uint64_t seq = atomic_load(&slot->seq);
+
+    while (vv_published(log) + ahead < seq) {
+        uint32_t seen;
+
+        atomic_store(&slot->turn_waits, 1);
+        seen = atomic_load(&slot->turn_event);
+        if (atomic_load(&log->failed))
+            return false;
+        if (vv_published(log) + ahead < seq)
+            (void)vv_wait_on(&slot->turn_event, seen, VV_WAIT_FOREVER);
+        atomic_store(&slot->turn_waits, 0);
+    }
+    return true;
+}
+
+/* A leader that was asked to wait for company does so until its slot is full. */
+static void wait_company(struct varve_log *log, struct vv_slot *slot)
+{
+    uint64_t now = log->io->monotonic_us(log->io), until = now + log->options.group_wait_us;
+
+    while (now < until && !(atomic_load(&slot->word) & VV_WORD_CLOSED) && !atomic_load(&log->failed)) {
+        uint64_t piece = until - now < 50 ? until - now : 50;
+
+        (void)vv_wait_on(&slot->turn_event, atomic_load(&slot->turn_event), (int64_t)piece);
+        now = log->io->monotonic_us(log->io);
+    }
+}
+
+/*
+ * Those whom the frame before has just released are on their way back with their next records. As long as
+ * more of them arrive each time the leader steps aside, it does so again: a fuller frame costs no more on
+ * disk. A single writer has no company and does not step aside.
+ */
+static void let_others_in(struct varve_log *log, struct vv_slot *slot)
+{
+    uint64_t before, word = atomic_load(&slot->word);
+
+    if (vv_word_count(word) == 1 && atomic_load_explicit(&log->last_count, memory_order_relaxed) <= 1)
+        return;
+    do {
+        before = word;
+        sched_yield();
+        word = atomic_load(&slot->word);
+    } while (word != before && !(word & VV_WORD_CLOSED));
+}
+
+void vv_seal_gather(struct varve_log *log, struct vv_slot *slot)
+{
+    uint64_t word = atomic_load(&slot->word);
+    uint32_t count = vv_word_count(word), filled;
+
+    assert(word & VV_WORD_CLOSED);
+    for (unsigned tries = 0; (filled = atomic_load(&slot->filled)) != count; tries++) {
+        /* An appender is in the middle of its copy: a moment, unless it has lost its core. */
+        if (tries < 100)
+            continue;
+        atomic_store(&slot->leader_waits, 1);
+        filled = atomic_load(&slot->filled);
+        if (filled != count)
+            (void)vv_wait_on(&slot->filled, filled, VV_WAIT_FOREVER);
+    }
+    slot->count = count;
+    slot->body_bytes = vv_word_bytes(word);
+    slot->frame_bytes = vv_frame_bytes(slot->body_bytes, log->sector_bytes);
+    slot->starts_segment = 0;
+    if (atomic_load(&slot->time_us) == 0)
+        atomic_store(&slot->time_us, slot->floor_us ? slot->floor_us : 1);
+}
+
+static uint32_t large_body_crc(const struct vv_slot *slot, uint32_t crc)
+{
+    static const uint8_t zeros[8];
+    const struct vv_large *large = slot->large;
+    const struct varve_record *record = large->record;
+
+    crc = vv_crc32c(crc, large->head, large->head_bytes);
+    if (record->iov_count == 0)
+        crc = vv_crc32c(crc, record->data, record->data_bytes);
+    for (int i = 0; i < record->iov_count; i++)
+        crc = vv_crc32c(crc, record->iov[i].iov_base, record->iov[i].iov_len);
+    return vv_crc32c(crc, zeros, slot->body_bytes - large->head_bytes - large->payload_bytes);
+}
+
+void vv_seal_header(struct varve_log *log, struct vv_slot *slot)
+{
+    const struct vv_segment *segment = slot->segment;
+    uint8_t *body = slot->buffer + VV_FRAME_HEADER_BYTES;
+    struct vv_frame_header h = {
+        .stored_bytes = (uint32_t)slot->body_bytes,
+        .raw_bytes = (uint32_t)slot->body_bytes,
+        .count = slot->count,
+        .first_lsn = atomic_load(&slot->first_lsn),
+        .durable_lsn = atomic_load(&log->durable_lsn),
+        .time_us = atomic_load(&slot->time_us),
+        .segment = segment->number,
+        .sector = (uint32_t)(slot->offset / segment->sector_bytes),
+    };
+
+    slot->vouched_lsn = h.durable_lsn;
+    if (slot->large) {
+        h.body_crc = large_body_crc(slot, segment->seed);
+    } else {
+        h.body_crc = vv_crc32c(segment->seed, body, slot->body_bytes);
+        memset(body + slot->body_bytes, 0, slot->frame_bytes - VV_FRAME_HEADER_BYTES - slot->body_bytes);
+    }
+    vv_frame_encode(&h, segment->seed, slot->buffer);
+}
+
+/* Says how the write into `segment` ended, also to a mover who waits for that. From then on the slot's own
+ * fields are the mover's. */
+static void set_progress(struct vv_slot *slot, struct vv_segment *segment, enum vv_slot_progress progress)
+{
+    atomic_store(&slot->progress, progress);
+    if (atomic_load(&segment->bad)) {
+        atomic_fetch_add(&slot->turn_event, 1);
+        vv_wake_all(&slot->turn_event);
+    }
+}
+
+static void lead_write(struct varve_log *log, struct vv_slot *slot)
+{
+    struct vv_segment *segment = slot->segment;
+    struct varve_error error;
+
+    vv_seal_header(log, slot);
+    if (vv_write_frame(log, slot, true, &error) != 0) {
+        /* In this order: once a mover has seen the frame as attempted, the segment's struct may be used for
+         * another one, which must not be taken for bad. */
+        bool first = vv_move_claim(segment);
+
+        set_progress(slot, segment, VV_PROGRESS_FAILED);
+        if (first)
+            vv_move_frames(log, &error);
+        return;
+    }
+    set_progress(slot, segment, VV_PROGRESS_DONE);
+    vv_publish_done(log);
+}
+
+void vv_seal_lead(struct varve_log *log, struct vv_slot *slot)
+{
+    uint64_t ahead = log->options.writes_in_flight - 1;
+
+    if (log->in_memory) {
+        vv_reserve_close(log, slot);
+        vv_seal_gather(log, slot);
+        atomic_store(&slot->progress, VV_PROGRESS_DONE);
+        vv_publish_done(log);
+        return;
+    }
+    /* A mark vouches for what is durable, so it wants all before it to be. */
+    if (!wait_turn(log, slot, vv_word_count(atomic_load(&slot->word)) == 0 ? 0 : ahead))
+        return;
+    if (log->options.group_wait_us != 0)
+        wait_company(log, slot);
+    if (log->leads)
+        let_others_in(log, slot);
+    vv_reserve_close(log, slot);
+    vv_seal_gather(log, slot);
+    if (vv_place_next(log, slot) != 0)
+        return;
+    lead_write(log, slot);
+}

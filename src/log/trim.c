@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trim: removes whole segments from the log's beginning.
+ *
+ * First MANIFEST says where the log begins from now on, durably; then the files go. A crash in between leaves
+ * files that MANIFEST does not count, and the next open removes them.
+ *
+ * A segment that becomes a spare loses its header first, durably: under its next name it must not look like
+ * what it was.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "log/manifest.h"
+#include "log/prepare.h"
+#include "log/stages.h"
+
+/* How many segments at the beginning hold nothing at or above `lsn`, and what follows them. */
+static size_t count_below(struct varve_log *log, uint64_t lsn, struct vv_segment_fact *ret_next)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&log->segments_mutex);
+    /* The last one is active, or holds the log's end. A segment whose start is not durable yet may still be
+     * moved. */
+    while (count + 1 < log->fact_count && log->facts[count + 1].base_lsn <= lsn &&
+           log->facts[count + 1].base_lsn <= atomic_load(&log->durable_lsn) + 1)
+        count++;
+    if (count > 0)
+        *ret_next = log->facts[count];
+    pthread_mutex_unlock(&log->segments_mutex);
+    return count;
+}
+
+static int clear_header(struct varve_log *log, const char *name)
+{
+    struct varve_io *io = log->io;
+    struct iovec iov = {log->zeros, VV_SEGMENT_HEADER_BYTES};
+    struct varve_io_stat stat;
+    struct varve_file *file;
+    ssize_t n;
+    int rc = io->open(io, log->dir, name, VARVE_IO_WRITE | (log->direct ? VARVE_IO_DIRECT : 0u), &file);
+
+    if (rc != 0)
+        return rc;
+    rc = io->stat(io, file, &stat);
+    if (rc == 0 && stat.size_bytes != log->options.segment_bytes)
+        rc = -EFBIG;
+    if (rc == 0) {
+        n = io->pwritev(io, file, &iov, 1, 0, 1);
+        rc = n == (ssize_t)iov.iov_len ? 0 : n < 0 ? (int)n : -EIO;
+    }
+    io->close(io, file);
+    return rc;
+}
+
+/* Keeps the file as a spare if there is room for one and it can be; else removes it. */
+static int remove_segment(struct varve_log *log, uint64_t number, bool bad)
+{
+    char name[VV_SEGMENT_NAME_BYTES], spare[VV_NAME_BYTES];
+    struct varve_io *io = log->io;
+    uint32_t spares_max = log->options.spare_segments == UINT32_MAX ? 0 : log->options.spare_segments;
+    int rc;
+
+    vv_segment_name(number, name);
+    if (!bad && log->spare_count < spares_max && clear_header(log, name) == 0) {
+        snprintf(spare, sizeof spare, "spare-%016" PRIx64 ".seg", number);
+        if (io->rename(io, log->dir, name, spare, 0) == 0) {
+            log->spare_count++;
+            return 0;
+        }
+    }
+    rc = io->unlink(io, log->dir, name);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static int trim_files(struct varve_log *log, size_t count, const struct vv_segment_fact *next)
+{
+    struct vv_manifest manifest;
+    struct varve_error error;
+    int rc = 0;
+
+    pthread_mutex_lock(&log->facts_mutex);
+    manifest = log->manifest;
+    manifest.first_segment = next->number;
+    manifest.first_lsn = next->base_lsn;
+    manifest.last_lsn = atomic_load(&log->durable_lsn);
+    rc = vv_manifest_write(log->io, log->dir, &manifest, &error);
+    if (rc == 0)
+        log->manifest = manifest;
+    pthread_mutex_unlock(&log->facts_mutex);
+    if (rc != 0) {
+        vv_fail_message(log, VARVE_MESSAGE_WARNING, "not trimmed: %s", error.message);
+        return rc;
+    }
+    atomic_store(&log->first_lsn, next->base_lsn);
+    for (size_t i = 0; i < count; i++) {
+        struct vv_segment_fact fact;
+        int r;
+
+        pthread_mutex_lock(&log->segments_mutex);
+        fact = log->facts[i];
+        pthread_mutex_unlock(&log->segments_mutex);
+        r = remove_segment(log, fact.number, fact.bad);
+        if (r != 0) {
+            vv_fail_message(log, VARVE_MESSAGE_WARNING,
+                            "segment %" PRIu64 " was trimmed and cannot be removed: %s", fact.number,
+                            strerror(-r));
+            rc = VARVE_E_IO;
+        }
+        VV_COUNT(log, segments_trimmed, 1);
+    }
+    pthread_mutex_lock(&log->segments_mutex);
+    memmove(log->facts, log->facts + count, (log->fact_count - count) * sizeof *log->facts);
+    log->fact_count -= count;
+    pthread_mutex_unlock(&log->segments_mutex);
+    if (log->io->dir_sync(log->io, log->dir) != 0)
+        rc = VARVE_E_IO;
+    return rc;
+}
+
+int varve_trim(struct varve_log *log, uint64_t lsn, uint64_t *ret_first_lsn)
+{
+    struct vv_segment_fact next;
+    size_t count;
+    int rc = 0;
+
+    if (log->read_only || log->in_memory)
+        return VARVE_E_UNSUPPORTED;
+    if (atomic_load(&log->gate) != 0)
+        return vv_fail_code(log);
+    if (lsn > vv_reserve_last_lsn(log) + 1)
+        return VARVE_E_INVALID;
+    pthread_mutex_lock(&log->files_mutex);
+    count = count_below(log, lsn, &next);
+    if (count > 0)
+        rc = trim_files(log, count, &next);
+    pthread_mutex_unlock(&log->files_mutex);
+    if (count > 0)
+        vv_prepare_kick(log);
+    if (rc == 0 && ret_first_lsn)
+        *ret_first_lsn = atomic_load(&log->first_lsn);
+    return rc;
+}

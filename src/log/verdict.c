@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verdict: what the bytes at a break mean.
+ *
+ * The question is always the same: was what is missing here ever acknowledged? It was, when something that
+ * was written later says so: a frame's durable LSN, the base LSN of a later segment, MANIFEST's clean end.
+ * Then it is damage. When nothing does, it is a write that a crash cut off, or simply the end.
+ */
+#include "log/verdict.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "format/record.h"
+
+/* Beside a live writer the end is looked at again and again: only so far, as more would be there soon if
+ * anything is. */
+#define LIVE_BYTES (UINT64_C(256) << 10)
+
+/* What MANIFEST vouches for: the log was closed with it, or was opened with it, which made it durable first.
+ */
+static uint64_t clean_lsn(const struct vv_walk *walk)
+{
+    return walk->chain->manifest_rc == 0 ? walk->chain->manifest.last_lsn : 0;
+}
+
+/* Whether MANIFEST says that the log was closed at just this place. */
+static bool closed_here(const struct vv_walk *walk)
+{
+    const struct vv_manifest *m = &walk->chain->manifest;
+
+    return walk->chain->manifest_rc == 0 && m->clean && m->last_lsn + 1 == walk->expected;
+}
+
+static void set(struct vv_walk *walk, enum varve_verdict verdict, uint64_t segment, uint64_t offset,
+                uint64_t end, uint64_t lsn_last)
+{
+    struct vv_damage *d = &walk->damage;
+
+    *d = (struct vv_damage){
+        .verdict = verdict,
+        .segment = segment,
+        .offset = offset,
+        .end_offset = end,
+        .lsn_first = walk->expected,
+        .lsn_last = lsn_last,
+    };
+}
+
+static void say_lost(struct vv_damage *d, const char *what)
+{
+    char name[VV_SEGMENT_NAME_BYTES];
+
+    vv_segment_name(d->segment, name);
+    if (d->lsn_last > d->lsn_first)
+        snprintf(d->message, sizeof d->message,
+                 "%s, byte %" PRIu64 ": %s; LSN %" PRIu64 " to %" PRIu64 " are gone", name, d->offset, what,
+                 d->lsn_first, d->lsn_last);
+    else
+        snprintf(d->message, sizeof d->message, "%s, byte %" PRIu64 ": %s; LSN %" PRIu64 " is gone", name,
+                 d->offset, what, d->lsn_first);
+}
+
+/* The last LSN that is known to have been acknowledged: by the clean end, or because its loss was accepted
+ * before. After a crash nothing else may say so any more, and it must not be given again. */
+static uint64_t known_lsn(const struct vv_walk *walk)
+{
+    uint64_t accepted = walk->accepted ? vv_lost_from(walk->accepted, walk->expected) : 0;
+
+    return vv_max_u64(clean_lsn(walk), accepted);
+}
+
+/* The last LSN that is gone for certain when reading goes on at `rest`, or behind the segment. */
+static uint64_t last_gone(const struct vv_walk *walk, const struct vv_link *link,
+                          const struct vv_scan_rest *rest, uint64_t vouched)
+{
+    if (rest->found)
+        return rest->frame.header.first_lsn - 1;
+    if (link->end_lsn != UINT64_MAX)
+        return link->end_lsn - 1;
+    return vv_max_u64(vouched, walk->expected);
+}
+
+static const char *what_is_broken(enum vv_scan_status status, const struct vv_scan_frame *frame)
+{
+    switch (status) {
+    case VV_SCAN_BAD_BODY:
+        return "the body of a frame does not check";
+    case VV_SCAN_BROKEN:
+        return "the header of a frame does not check";
+    case VV_SCAN_FRAME:
+        return "a frame with an unexpected LSN";
+    case VV_SCAN_OTHER:
+        return "a frame from an earlier life of the file stands where one is missing";
+    case VV_SCAN_NONE:
+    case VV_SCAN_FULL:
+        break;
+    }
+    return frame->zero ? "zeros where a frame should be" : "no frame where one should be";
+}
+
+static void say_torn(struct vv_walk *walk, uint64_t offset)
+{
+    char name[VV_SEGMENT_NAME_BYTES];
+
+    vv_segment_name(walk->damage.segment, name);
+    snprintf(walk->damage.message, sizeof walk->damage.message,
+             "%s, byte %" PRIu64 ": a torn write; LSN %" PRIu64 " and above were never acknowledged", name,
+             offset, walk->expected);
+}
+
+/* Nothing vouches for what should come here. In a file that had an earlier life, bytes that are no frame are
+ * that life's for all that can be told; in one that was all zeros they are what arrived of a write. */
+static void not_acknowledged(struct vv_walk *walk, const struct vv_scan_frame *frame,
+                             enum vv_scan_status status, const struct vv_scan_rest *rest)
+{
+    bool reused = walk->chain->links[walk->index].header.reused || rest->others;
+    bool torn = rest->found || rest->broken || status == VV_SCAN_BROKEN || status == VV_SCAN_BAD_BODY ||
+                status == VV_SCAN_FRAME || (status == VV_SCAN_NONE && !rest->all_zero && !reused);
+
+    set(walk, torn ? VARVE_VERDICT_TORN : VARVE_VERDICT_CLEAN_END, walk->scan.place.segment, frame->offset,
+        walk->scan.place.capacity, walk->expected - 1);
+    if (torn)
+        say_torn(walk, frame->offset);
+}
+
+int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, enum vv_scan_status status,
+                     struct vv_resume *ret_resume, struct varve_error *ret_error)
+{
+    const struct vv_link *link = &walk->chain->links[walk->index];
+    uint64_t vouched;
+    struct vv_scan_rest rest;
+    enum varve_verdict verdict = VARVE_VERDICT_CORRUPT;
+    int rc;
+
+    *ret_resume = (struct vv_resume){false, 0};
+    /* After a clean shutdown at just this LSN there is nothing to look for in the zeros behind. */
+    if (status == VV_SCAN_NONE && frame->zero && closed_here(walk) && link->end_lsn == UINT64_MAX) {
+        set(walk, VARVE_VERDICT_CLEAN_END, link->number, frame->offset, walk->scan.place.capacity,
+            walk->expected - 1);
+        return 0;
+    }
+    rc = vv_scan_beyond(&walk->scan, walk->live ? LIVE_BYTES : UINT64_MAX, walk->expected, walk->expected,
+                        &rest, ret_error);
+    if (rc != 0)
+        return rc;
+    /* What a later segment supersedes is not a place to go on at. */
+    if (rest.found && rest.frame.header.first_lsn >= link->end_lsn)
+        rest.found = false;
+    vouched = vv_max_u64(rest.vouched, known_lsn(walk));
+    if (vouched < walk->expected && link->end_lsn == UINT64_MAX) {
+        not_acknowledged(walk, frame, status, &rest);
+        return 0;
+    }
+    if (rest.found)
+        *ret_resume = (struct vv_resume){true, rest.frame.offset};
+    else if (rest.all_zero && frame->zero)
+        verdict = link->end_lsn != UINT64_MAX ? VARVE_VERDICT_HOLE : VARVE_VERDICT_MISSING_SEGMENT;
+    set(walk, verdict, link->number, frame->offset,
+        rest.found ? rest.frame.offset : walk->scan.place.capacity, last_gone(walk, link, &rest, vouched));
+    if (verdict == VARVE_VERDICT_MISSING_SEGMENT)
+        say_lost(&walk->damage, "the log was closed with more than this and the rest is missing");
+    else
+        say_lost(&walk->damage, what_is_broken(status, frame));
+    return 0;
+}
+
+/* Whether a file between the last segment that was read and this one is not there. */
+static bool number_skipped(const struct vv_walk *walk, const struct vv_link *link)
+{
+    uint64_t before = walk->chain->manifest.first_segment ? walk->chain->manifest.first_segment - 1 : 0;
+
+    if (walk->index > 0)
+        before = walk->chain->links[walk->index - 1].number;
+    return link->number > before + 1;
+}
+
+void vv_verdict_gap(struct vv_walk *walk, const struct vv_link *link)
+{
+    bool skipped = number_skipped(walk, link);
+    const struct vv_link *before = walk->index > 0 ? link - 1 : NULL;
+    enum varve_verdict verdict = skipped ? VARVE_VERDICT_MISSING_SEGMENT : VARVE_VERDICT_HOLE;
+    const char *what =
+        skipped ? "the segment before it is missing" : "it starts past the LSN that should come next";
+
+    if (before && before->state != VV_LINK_SOUND) {
+        /* The file is there: its bytes are what is set aside, and may still hold sound records. A number that
+         * was never used may come behind it. */
+        verdict = VARVE_VERDICT_HOLE;
+        what = "the segment has no header";
+        if (before->state == VV_LINK_BAD) {
+            verdict = VARVE_VERDICT_CORRUPT;
+            what = "the header of the segment does not check";
+        }
+        set(walk, verdict, before->number, 0, before->file_bytes, link->header.base_lsn - 1);
+        say_lost(&walk->damage, what);
+        return;
+    }
+    set(walk, verdict, link->number, 0, 0, link->header.base_lsn - 1);
+    say_lost(&walk->damage, what);
+}
+
+/* What the frames of a segment without a sound header say. */
+struct evidence {
+    uint64_t durable; /* the highest durable LSN */
+    uint64_t last;    /* the highest LSN of a sound record */
+};
+
+/* How many records at the beginning of the body are sound and in their place; without the salt that is all
+ * that can be checked. */
+static uint32_t sound_records(struct vv_walk *walk, const struct vv_scan_frame *frame)
+{
+    uint32_t log_seed = vv_record_log_seed(walk->chain->manifest.uuid), count = 0;
+    const struct vv_frame_header *h = &frame->header;
+    uint64_t offset = 0, room = walk->scan.file_bytes - frame->offset - VV_FRAME_HEADER_BYTES;
+    struct vv_record record;
+    const uint8_t *body;
+
+    if (h->codec != 0 || h->stored_bytes > VV_FRAME_BODY_MAX || h->stored_bytes > room ||
+        vv_scan_body(&walk->scan, frame, &body, NULL) != 0)
+        return 0;
+    while (count < h->count &&
+           vv_record_decode(body, h->stored_bytes, offset, vv_record_seed(log_seed, h->first_lsn + count),
+                            &record, &offset) == VV_RECORD_OK)
+        count++;
+    return count;
+}
+
+/* Weighs what stands at scan->offset, and steps behind it. */
+static void weigh(struct vv_walk *walk, const struct vv_scan_frame *frame, enum vv_scan_status status,
+                  struct evidence *e)
+{
+    const struct vv_frame_header *h = &frame->header;
+    uint32_t count = status == VV_SCAN_FRAME ? h->count : 0;
+    bool trusted = status == VV_SCAN_FRAME || status == VV_SCAN_BAD_BODY;
+
+    walk->scan.offset += status == VV_SCAN_FRAME ? frame->bytes : walk->scan.place.sector_bytes;
+    if (h->first_lsn == 0 || h->durable_lsn >= h->first_lsn)
+        return;
+    if (status == VV_SCAN_BROKEN && h->count != 0) {
+        count = sound_records(walk, frame);
+        trusted = count != 0;
+    } else if (status == VV_SCAN_BROKEN) {
+        /* A mark has no record to vouch for it, but it comes just behind one. */
+        trusted = e->last != 0 && h->first_lsn == e->last + 1;
+    }
+    if (trusted)
+        e->durable = vv_max_u64(e->durable, h->durable_lsn);
+    if (count != 0)
+        e->last = vv_max_u64(e->last, h->first_lsn + count - 1);
+}
+
+/* Reads a segment whose header is gone, or does not check. Its salt may be gone with it, so that every header
+ * of a frame is "broken"; what can be checked all the same is a record's own checksum, which starts from UUID
+ * and LSN. */
+static struct evidence gather(struct vv_walk *walk, const struct vv_link *link)
+{
+    struct evidence e = {0, 0};
+    struct vv_scan *scan = &walk->scan;
+    struct vv_link guess = *link;
+    uint32_t sector = link->header.sector_bytes;
+
+    if (link->state == VV_LINK_BLANK || sector < VV_SECTOR_BYTES_MIN || sector > VV_SECTOR_BYTES_MAX ||
+        !vv_is_power_of_two(sector))
+        sector = VV_SECTOR_BYTES_MIN;
+    guess.header.sector_bytes = sector;
+    guess.header.capacity = link->file_bytes;
+    if (link->file_bytes < 2 * VV_SEGMENT_HEADER_BYTES || vv_scan_open(scan, walk->chain, &guess, NULL) != 0)
+        return e;
+    for (;;) {
+        struct vv_scan_frame frame;
+        enum vv_scan_status status;
+
+        if (vv_scan_look(scan, &frame, &status, NULL) != 0 || status == VV_SCAN_FULL)
+            break;
+        weigh(walk, &frame, status, &e);
+    }
+    vv_scan_close(scan);
+    return e;
+}
+
+bool vv_verdict_headless(struct vv_walk *walk, const struct vv_link *link)
+{
+    uint64_t known = vv_max_u64(known_lsn(walk), walk->vouched);
+    struct evidence e;
+
+    /* After a clean shutdown at just this LSN, whatever stands here is not the log's. */
+    if (link->end_lsn != UINT64_MAX || (link->state != VV_LINK_BLANK && link->state != VV_LINK_BAD) ||
+        closed_here(walk) || (walk->live && link->state == VV_LINK_BLANK))
+        return false;
+    e = gather(walk, link);
+    if (e.durable >= walk->expected || (link->state == VV_LINK_BAD && known >= walk->expected)) {
+        set(walk, VARVE_VERDICT_CORRUPT, link->number, 0, link->file_bytes,
+            vv_max_u64(vv_max_u64(e.durable, e.last), known));
+        say_lost(&walk->damage, link->state == VV_LINK_BLANK ? "the header of the segment is gone"
+                                                             : "the header of the segment does not check");
+        return true;
+    }
+    if (link->state == VV_LINK_BLANK)
+        return false;
+    set(walk, VARVE_VERDICT_TORN, link->number, 0, link->file_bytes, walk->expected - 1);
+    say_torn(walk, 0);
+    return true;
+}
+
+/* A log that was trimmed kept a file to go on from. */
+static bool begins_nowhere(const struct vv_chain *chain)
+{
+    return chain->manifest_rc == 0 && chain->manifest.first_lsn > 1 &&
+           (chain->count == 0 || chain->links[0].number != chain->manifest.first_segment);
+}
+
+void vv_verdict_chain_end(struct vv_walk *walk)
+{
+    uint64_t known = known_lsn(walk);
+    const char *what = "the log was closed with this segment, and it is missing";
+
+    if (known < walk->expected && walk->end_segment == 0 && walk->lost == 0 && begins_nowhere(walk->chain)) {
+        known = walk->expected;
+        what = "the log begins with this segment, and it is missing";
+    }
+    if (known < walk->expected) {
+        set(walk, VARVE_VERDICT_CLEAN_END, walk->end_segment, walk->end_offset, 0, walk->expected - 1);
+        return;
+    }
+    set(walk, VARVE_VERDICT_MISSING_SEGMENT,
+        walk->end_segment ? walk->end_segment + 1 : walk->chain->manifest.first_segment, 0, 0, known);
+    say_lost(&walk->damage, what);
+}

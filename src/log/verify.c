@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify and info: the whole log read, nothing changed.
+ *
+ * In: a directory. Out: what it holds and every place that is not as it should be. Both read as recovery
+ * does, under the policy skip, so that one damage does not hide the next.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/record.h"
+#include "log/inspect.h"
+#include "log/lock.h"
+#include "log/lost.h"
+#include "log/walk.h"
+#include "varve/inspect.h"
+
+struct reading {
+    struct varve_io *io;
+    struct varve_dir *dir;
+    struct vv_chain chain;
+    struct vv_walk walk;
+    varve_damage_fn damage;
+    void *damage_arg;
+    struct varve_verify_result *result;
+    struct varve_recovery *found;
+    uint32_t log_seed;
+};
+
+static int open_reading(struct reading *r, const char *path, struct varve_error *ret_error)
+{
+    int rc = vv_inspect_open_dir(path, r->io, &r->dir, ret_error);
+
+    if (rc != 0)
+        return rc;
+    rc = vv_chain_load(&r->chain, r->io, r->dir, ret_error);
+    if (rc == 0 && r->chain.manifest_rc == VARVE_E_NOT_FOUND && r->chain.count == 0)
+        rc = vv_error_set(ret_error, VARVE_E_FORMAT, 0, "there is no log in the directory");
+    if (rc == 0)
+        rc = vv_chain_refuse(&r->chain, ret_error);
+    /* A foreign segment is a finding, which verify tells; what is of this log is read all the same. */
+    if (rc == VARVE_E_FOREIGN)
+        rc = 0;
+    if (rc == 0 && vv_walk_init(&r->walk, &r->chain, 0, VARVE_POLICY_SKIP) != 0)
+        rc = vv_error_set(ret_error, VARVE_E_NOMEM, 0, "reading the log");
+    if (rc != 0) {
+        vv_error_wrap(ret_error, "%s", path);
+        vv_chain_free(&r->chain);
+        r->io->dir_close(r->io, r->dir);
+        return rc;
+    }
+    r->walk.live = vv_lock_held(r->io, r->dir, NULL);
+    r->log_seed = vv_record_log_seed(r->chain.manifest.uuid);
+    return 0;
+}
+
+static void close_reading(struct reading *r)
+{
+    vv_walk_free(&r->walk);
+    vv_chain_free(&r->chain);
+    r->io->dir_close(r->io, r->dir);
+}
+
+static void tell(struct reading *r, const struct vv_damage *d)
+{
+    struct varve_recovery *f = r->found;
+
+    if (f->verdict <= VARVE_VERDICT_TORN || d->verdict == VARVE_VERDICT_FOREIGN) {
+        f->verdict = d->verdict;
+        f->segment = d->segment;
+        f->offset = d->offset;
+    }
+    if (d->lsn_last >= d->lsn_first) {
+        if (f->lost_records == 0)
+            f->lost_first = d->lsn_first;
+        f->lost_records += d->lsn_last + 1 - d->lsn_first;
+        f->lost_last = d->lsn_last;
+    }
+    r->result->damages++;
+    if (r->damage)
+        r->damage(r->damage_arg, d->verdict, d->segment, d->offset, d->lsn_first, d->lsn_last, d->message);
+}
+
+static int on_damage(void *arg, const struct vv_damage *damage)
+{
+    tell(arg, damage);
+    return 0;
+}
+
+/* Damage that is no break in the order of frames. */
+VARVE_PRINTF(6, 7)
+static void tell_of(struct reading *r, enum varve_verdict verdict, uint64_t segment, uint64_t offset,
+                    uint64_t lsn, const char *fmt, ...)
+{
+    struct vv_damage d = {.verdict = verdict,
+                          .segment = segment,
+                          .offset = offset,
+                          .lsn_first = lsn,
+                          .lsn_last = lsn ? lsn : 0};
+    va_list args;
+
+    if (lsn == 0)
+        d.lsn_first = 1; /* an empty range: nothing is gone */
+    va_start(args, fmt);
+    vsnprintf(d.message, sizeof d.message, fmt, args);
+    va_end(args);
+    tell(r, &d);
+}
+
+static int check_records(struct reading *r, const struct vv_scan_frame *frame, struct varve_error *ret_error)
+{
+    uint64_t offset = 0, raw = frame->header.raw_bytes;
+    const uint8_t *body;
+    int rc = vv_scan_body(&r->walk.scan, frame, &body, ret_error);
+
+    for (uint32_t i = 0; rc == 0 && i < frame->header.count; i++) {
+        uint64_t lsn = frame->header.first_lsn + i;
+        struct vv_record record;
+        enum vv_record_status status =
+            vv_record_decode(body, raw, offset, vv_record_seed(r->log_seed, lsn), &record, &offset);
+
+        if (status != VV_RECORD_OK)
+            tell_of(r, VARVE_VERDICT_CORRUPT, r->walk.end_segment, frame->offset, lsn,
+                    "segment %" PRIu64 ", byte %" PRIu64 ": record %" PRIu64
+                    " does not check in a frame that does",
+                    r->walk.end_segment, frame->offset, lsn);
+        if (status == VV_RECORD_LOST)
+            return 0;
+    }
+    if (rc == 0 && offset != raw)
+        tell_of(r, VARVE_VERDICT_CORRUPT, r->walk.end_segment, frame->offset, 0,
+                "segment %" PRIu64 ", byte %" PRIu64 ": %" PRIu64 " bytes behind the last record of a frame",
+                r->walk.end_segment, frame->offset, raw - offset);
+    return rc;
+}
+
+/* What the chain itself shows: MANIFEST, files of other logs, damaged headers that nothing depends on. */
+static void check_chain(struct reading *r)
+{
+    const struct vv_chain *chain = &r->chain;
+
+    if (chain->manifest_rc != 0)
+        tell_of(r, VARVE_VERDICT_CORRUPT, 0, 0, 0, "%s", chain->manifest_error.message);
+    for (size_t i = 0; i < chain->count; i++) {
+        if (chain->links[i].state == VV_LINK_FOREIGN)
+            tell_of(r, VARVE_VERDICT_FOREIGN, chain->links[i].number, 0, 0,
+                    "segment %" PRIu64 " belongs to another log", chain->links[i].number);
+    }
+}
+
+static void count_superseded(struct reading *r)
+{
+    struct vv_scan_frame frame;
+    enum vv_scan_status status;
+
+    for (size_t i = 0; i < r->chain.count; i++) {
+        const struct vv_link *link = &r->chain.links[i];
+
+        /* Only where a later segment starts before this one is full can something be left behind. */
+        if (link->state != VV_LINK_SOUND || link->end_lsn == UINT64_MAX ||
+            link->header.base_lsn < link->end_lsn)
+            continue;
+        if (vv_scan_open(&r->walk.scan, &r->chain, link, NULL) != 0)
+            continue;
+        while (vv_scan_look(&r->walk.scan, &frame, &status, NULL) == 0 && status == VV_SCAN_FRAME) {
+            r->result->superseded_frames++;
+            r->walk.scan.offset += frame.bytes;
+        }
+        vv_scan_close(&r->walk.scan);
+    }
+}
+
+static int read_all(struct reading *r, const struct varve_options *o, struct varve_error *ret_error)
+{
+    uint64_t total = 0, told = 0;
+    struct vv_scan_frame frame;
+    int rc;
+
+    for (size_t i = 0; i < r->chain.count; i++)
+        total += r->chain.links[i].state == VV_LINK_SOUND ? r->chain.links[i].file_bytes : 0;
+    while ((rc = vv_walk_next(&r->walk, &frame, ret_error)) == 0) {
+        rc = check_records(r, &frame, ret_error);
+        if (rc != 0)
+            return rc;
+        if (o && o->progress && r->walk.scan.bytes_read - told >= (UINT64_C(8) << 20)) {
+            told = r->walk.scan.bytes_read;
+            if (o->progress(o->progress_arg, vv_min_u64(told, total), total) != 0)
+                return vv_error_set(ret_error, VARVE_E_CLOSED, 0, "stopped by the caller");
+        }
+    }
+    return rc == VARVE_END ? 0 : rc;
+}
+
+static void finish_found(struct reading *r, uint64_t start_us)
+{
+    const struct vv_walk *walk = &r->walk;
+    struct varve_recovery *f = r->found;
+
+    f->segments = walk->segments;
+    f->frames = walk->frames;
+    f->marks = walk->marks;
+    f->records = walk->records;
+    f->bytes = walk->scan.bytes_read;
+    f->first_lsn = r->chain.manifest.first_lsn ? r->chain.manifest.first_lsn : 1;
+    f->last_lsn = walk->expected > f->first_lsn ? walk->expected - 1 : 0;
+    f->duration_us = r->io->monotonic_us(r->io) - start_us;
+    if (f->verdict == VARVE_VERDICT_CLEAN_END && walk->damage.verdict == VARVE_VERDICT_TORN) {
+        f->verdict = VARVE_VERDICT_TORN;
+        f->segment = walk->damage.segment;
+        f->offset = walk->damage.offset;
+        if (r->damage)
+            r->damage(r->damage_arg, VARVE_VERDICT_TORN, f->segment, f->offset, walk->damage.lsn_first,
+                      walk->damage.lsn_last, walk->damage.message);
+    }
+}
+
+int varve_verify(const char *path, const struct varve_options *options, varve_damage_fn damage,
+                 void *damage_arg, struct varve_verify_result *ret_result, struct varve_error *ret_error)
+{
+    struct varve_verify_result result = {.size = sizeof result};
+    struct reading r = {
+        .io = options && options->io ? options->io : varve_io_system(),
+        .damage = damage,
+        .damage_arg = damage_arg,
+        .result = &result,
+        .found = &result.found,
+    };
+    uint64_t start_us = r.io->monotonic_us(r.io);
+    int rc;
+
+    if (!path || !*path || !ret_result || ret_result->size < sizeof ret_result->size)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a path and a place for the result are needed");
+    rc = open_reading(&r, path, ret_error);
+    if (rc != 0)
+        return rc;
+    r.walk.damaged = on_damage;
+    r.walk.damaged_arg = &r;
+    check_chain(&r);
+    rc = read_all(&r, options, ret_error);
+    if (rc == 0) {
+        finish_found(&r, start_us);
+        result.clean_shutdown = r.chain.manifest_rc == 0 && r.chain.manifest.clean;
+        result.writer_alive = r.walk.live;
+        count_superseded(&r);
+        result.size = ret_result->size;
+        memcpy(ret_result, &result, vv_min_u64(ret_result->size, sizeof result));
+    } else {
+        vv_error_wrap(ret_error, "%s", path);
+    }
+    close_reading(&r);
+    return rc;
+}
+
+/* -- info -- */
+
+static void info_links(const struct reading *r, struct varve_info *info)
+{
+    const struct vv_chain *chain = &r->chain;
+
+    memcpy(info->uuid, chain->manifest.uuid, sizeof info->uuid);
+    info->created_us = chain->manifest.created_us;
+    info->spares = chain->spares;
+    info->disk_bytes = chain->disk_bytes;
+    info->clean_shutdown = chain->manifest_rc == 0 && chain->manifest.clean;
+    info->first_lsn = chain->manifest.first_lsn ? chain->manifest.first_lsn : 1;
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct vv_link *link = &chain->links[i];
+
+        if (link->state == VV_LINK_BLANK)
+            info->segments_ready++;
+        if (link->state != VV_LINK_SOUND)
+            continue;
+        if (info->segments++ == 0) {
+            info->first_segment = link->number;
+            info->first_time_us = link->header.created_us;
+        }
+        info->last_segment = link->number;
+        info->segment_bytes = link->header.capacity;
+        info->sector_bytes = link->header.sector_bytes;
+    }
+}
+
+static int info_frames(struct reading *r, struct varve_info *info, struct varve_error *ret_error)
+{
+    struct vv_scan_frame frame;
+    uint64_t segment = 0, end = 0;
+    int rc;
+
+    while ((rc = vv_walk_next(&r->walk, &frame, ret_error)) == 0) {
+        if (r->walk.end_segment != segment) {
+            info->used_bytes += end;
+            segment = r->walk.end_segment;
+        }
+        end = r->walk.end_offset;
+        info->body_bytes += frame.header.raw_bytes;
+        info->last_time_us = frame.header.time_us;
+    }
+    if (rc != VARVE_END)
+        return rc;
+    info->used_bytes += vv_max_u64(end, r->walk.end_segment == segment ? r->walk.end_offset : end);
+    info->frames = r->walk.frames;
+    info->marks = r->walk.marks;
+    info->records = r->walk.records;
+    info->last_lsn = r->walk.records > 0 ? r->walk.expected - 1 : 0;
+    info->durable_lsn = vv_min_u64(r->walk.vouched, info->last_lsn);
+    if (r->walk.end_segment == info->last_segment && info->segment_bytes > r->walk.end_offset)
+        info->tail_free_bytes = info->segment_bytes - r->walk.end_offset;
+    info->verdict = r->found->verdict != VARVE_VERDICT_CLEAN_END ? r->found->verdict : r->walk.damage.verdict;
+    return 0;
+}
+
+int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret_info,
+                   struct varve_error *ret_error)
+{
+    struct varve_verify_result result = {.size = sizeof result};
+    struct reading r = {.io = io ? io : varve_io_system(), .result = &result, .found = &result.found};
+    struct varve_info info = {.size = 0};
+    int rc;
+
+    if (!path || !*path || !ret_info || ret_info->size < sizeof ret_info->size)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a path and a place for the result are needed");
+    rc = open_reading(&r, path, ret_error);
+    if (rc != 0)
+        return rc;
+    r.walk.damaged = on_damage;
+    r.walk.damaged_arg = &r;
+    check_chain(&r);
+    info_links(&r, &info);
+    info.writer_pid = -1;
+    info.writer_alive = vv_lock_held(r.io, r.dir, &info.writer_pid);
+    rc = info_frames(&r, &info, ret_error);
+    if (rc == 0) {
+        info.size = ret_info->size;
+        memcpy(ret_info, &info, vv_min_u64(ret_info->size, sizeof info));
+    } else {
+        vv_error_wrap(ret_error, "%s", path);
+    }
+    close_reading(&r);
+    return rc;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "format/manifest.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/crc.h"
+
+static struct vv_manifest sample(void)
+{
+    struct vv_manifest m = {
+        .created_us = 1700000000000000, .first_segment = 3, .first_lsn = 12, .clean = 1, .last_lsn = 99};
+    for (unsigned i = 0; i < 16; i++) {
+        m.uuid[i] = (uint8_t)(0x10 * i + i);
+    }
+    return m;
+}
+
+static int decode(const char *text, size_t len, struct vv_manifest *ret)
+{
+    struct varve_error error = {0};
+    int rc = vv_manifest_decode(text, len, ret, &error);
+    assert_int_equal(error.code, rc);
+    assert_true(rc == 0 || error.message[0] != '\0');
+    return rc;
+}
+
+/* `body` with the line of its checksum. */
+static int decode_sealed(const char *body, struct vv_manifest *ret)
+{
+    char text[VV_MANIFEST_BYTES_MAX];
+    int len = snprintf(text, sizeof text, "%s", body);
+    len += snprintf(text + len, sizeof text - (size_t)len, "crc32c %08x\n", vv_crc32c(0, text, (size_t)len));
+    return decode(text, (size_t)len, ret);
+}
+
+static void test_manifest__round_trip(void **state)
+{
+    (void)state;
+    char text[VV_MANIFEST_BYTES_MAX];
+    struct vv_manifest m[3] = {sample(), sample(), sample()}, back;
+    m[1].created_us = m[1].first_segment = m[1].first_lsn = m[1].last_lsn = UINT64_MAX;
+    m[2] = (struct vv_manifest){.first_segment = 1, .first_lsn = 1};
+    for (int i = 0; i < 3; i++) {
+        size_t len = vv_manifest_encode(&m[i], text);
+        memset(&back, 0xff, sizeof back);
+        assert_int_equal(decode(text, len, &back), 0);
+        assert_memory_equal(back.uuid, m[i].uuid, sizeof back.uuid);
+        assert_int_equal(back.created_us, m[i].created_us);
+        assert_int_equal(back.first_segment, m[i].first_segment);
+        assert_int_equal(back.first_lsn, m[i].first_lsn);
+        assert_int_equal(back.clean, m[i].clean);
+        assert_int_equal(back.last_lsn, m[i].last_lsn);
+    }
+}
+
+/* A person reads it, and later versions do. */
+static void test_manifest__text(void **state)
+{
+    (void)state;
+    char text[VV_MANIFEST_BYTES_MAX];
+    struct vv_manifest m = sample();
+    static const char expected[] = "varve manifest 1\n"
+                                   "uuid 00112233445566778899aabbccddeeff\n"
+                                   "created_us 1700000000000000\n"
+                                   "first_segment 3\n"
+                                   "first_lsn 12\n"
+                                   "clean 1\n"
+                                   "last_lsn 99\n"
+                                   "crc32c ";
+    size_t len = vv_manifest_encode(&m, text);
+    assert_int_equal(len, strlen(expected) + 9);
+    assert_memory_equal(text, expected, strlen(expected));
+    assert_int_equal(text[len - 1], '\n');
+}
+
+/* Any byte changed, any length: never taken for sound, in memory that ends there. */
+static void test_manifest__damaged(void **state)
+{
+    (void)state;
+    char whole[VV_MANIFEST_BYTES_MAX];
+    struct vv_manifest m = sample(), back;
+    size_t len = vv_manifest_encode(&m, whole);
+    char *text = malloc(len + 1);
+    assert_non_null(text);
+    for (size_t i = 0; i < len; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            memcpy(text, whole, len);
+            text[i] = (char)(text[i] ^ 1 << bit);
+            assert_int_equal(decode(text, len, &back), VARVE_E_CORRUPT);
+        }
+    }
+    free(text);
+    for (size_t cut = 0; cut < len; cut++) {
+        text = malloc(cut + (cut == 0));
+        assert_non_null(text);
+        memcpy(text, whole, cut);
+        assert_int_equal(decode(text, cut, &back), VARVE_E_CORRUPT);
+        free(text);
+    }
+    whole[len] = '\n';
+    assert_int_equal(decode(whole, len + 1, &back), VARVE_E_CORRUPT);
+}
+
+static void test_manifest__too_long(void **state)
+{
+    (void)state;
+    char text[VV_MANIFEST_BYTES_MAX + 1];
+    struct vv_manifest m = sample(), back;
+    memset(text, 'x', sizeof text);
+    vv_manifest_encode(&m, text);
+    assert_int_equal(decode(text, sizeof text, &back), VARVE_E_CORRUPT);
+    assert_int_equal(decode(text, sizeof text - 1, &back), VARVE_E_CORRUPT);
+}
+
+/* Sound, and not ours to understand: refused as newer, not as damaged. */
+static void test_manifest__newer(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "varve manifest 2\nwhatever\n",
+        "varve manifest 1\nuuid 00112233445566778899aabbccddeeff\ncreated_us 1\nfirst_segment 3\n"
+        "first_lsn 12\nclean 1\nlast_lsn 99\nencrypted 1\n",
+        "varve manifest 1\nuuid 00112233445566778899aabbccddeeff\ncreated_us 1\nfirst_segment 3\n"
+        "first_lsn 12\nclean 2\nlast_lsn 99\n",
+        "varve manifest 1\n",
+    };
+    struct vv_manifest back;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        assert_int_equal(decode_sealed(bodies[i], &back), VARVE_E_VERSION);
+    }
+}
+
+/* One form only: what another writer might have meant is not guessed at. */
+static void test_manifest__one_form(void **state)
+{
+    (void)state;
+    static const char form[] = "varve manifest 1\nuuid %s\ncreated_us %s\nfirst_segment %s\nfirst_lsn %s\n"
+                               "clean %s\nlast_lsn %s\n";
+    static const char id[] = "00112233445566778899aabbccddeeff";
+    static const char *const values[][6] = {
+        {id, "1", "3", "12", "1", "99"}, /* as it should be */
+        {"00112233445566778899AABBCCDDEEFF", "1", "3", "12", "1", "99"},
+        {"00112233445566778899aabbccddeef", "1", "3", "12", "1", "99"},
+        {"00112233445566778899aabbccddeeff0", "1", "3", "12", "1", "99"},
+        {id, "01", "3", "12", "1", "99"},
+        {id, "-1", "3", "12", "1", "99"},
+        {id, "18446744073709551616", "3", "12", "1", "99"},
+        {id, "1", "0", "12", "1", "99"},
+        {id, "1", "3", "0", "1", "99"},
+        {id, "1", " 3", "12", "1", "99"},
+        {id, "1", "3", "12", "-1", "99"},
+        {id, "1", "3", "12", "1", "+99"},
+        {id, "1", "3", "12", "1", "0x63"},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        char body[1024];
+        struct vv_manifest back;
+        const char *const *v = values[i];
+        snprintf(body, sizeof body, form, v[0], v[1], v[2], v[3], v[4], v[5]);
+        assert_int_equal(decode_sealed(body, &back), i == 0 ? 0 : VARVE_E_VERSION);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_manifest__round_trip), cmocka_unit_test(test_manifest__text),
+        cmocka_unit_test(test_manifest__damaged),    cmocka_unit_test(test_manifest__too_long),
+        cmocka_unit_test(test_manifest__newer),      cmocka_unit_test(test_manifest__one_form),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log/stages.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/bed.h"
+
+#include "varve/inspect.h"
+
+static void *append_some(void *arg)
+{
+    struct test_bed *bed = arg;
+    return test_ledger_fill(&bed->ledger, bed->log, 20) != 0 ? bed : NULL;
+}
+
+/* With a window, a leader waits for company; without, one record is one frame. */
+static void test_seal__group_wait(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    pthread_t threads[8];
+    void *failed;
+    bed_start(&bed, BED_MEMORY,
+              &(struct varve_options){.group_wait_us = 20000, .mark_idle_ms = 3600000, .writes_in_flight = 1},
+              100);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, append_some, &bed), 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    /* 160 records; each round of 8 is likely to be one frame, and never more than 8 are. */
+    assert_true(bed_stats(&bed).frames < 100);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
+static void test_seal__claimed_once(void **state)
+{
+    (void)state;
+    struct vv_slot slot = {.claimed = 14};
+    assert_false(vv_seal_claim(NULL, &slot, 6));
+    assert_false(vv_seal_claim(NULL, &slot, 8));
+    assert_true(vv_seal_claim(NULL, &slot, 7));
+    assert_false(vv_seal_claim(NULL, &slot, 7));
+}
+
+struct frames {
+    unsigned count;
+    uint64_t records, next_lsn, time_us, durable;
+    bool sound;
+};
+
+static int see_frame(void *arg, const struct varve_frame_info *frame)
+{
+    struct frames *frames = arg;
+    frames->sound &= frame->state == VARVE_FRAME_SOUND && frame->first_lsn == frames->next_lsn &&
+                     frame->durable_lsn < frame->first_lsn + (frame->records == 0) &&
+                     frame->time_us >= frames->time_us && frame->frame_bytes % 512 == 0 &&
+                     frame->codec == 0 && frame->flags == 0 && frame->stored_bytes == frame->raw_bytes &&
+                     frame->frame_bytes - 64 - frame->raw_bytes < 512;
+    frames->next_lsn += frame->records;
+    frames->records += frame->records;
+    frames->time_us = frame->time_us;
+    /* With several writes in flight a later frame may have been sealed earlier, and say less. */
+    frames->durable = frame->durable_lsn > frames->durable ? frame->durable_lsn : frames->durable;
+    frames->count++;
+    return 0;
+}
+
+static int see_record(void *arg, const struct varve_record_info *record)
+{
+    struct frames *frames = arg;
+    frames->sound &= record->sound && record->time_us >= frames->time_us && record->offset % 8 == 0;
+    return 0;
+}
+
+/* What stands in the headers, as it is read back. */
+static void test_seal__headers(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct frames frames = {.next_lsn = 1, .sound = true};
+    const struct varve_visitor visitor = {
+        .size = sizeof visitor, .arg = &frames, .frame = see_frame, .record = see_record};
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.writes_in_flight = 4, .slot_bytes = 4096}, 9000);
+    assert_int_equal(bed_crowd(&bed, 6, 30), 0);
+    BED_UNTIL(atomic_load(&bed.log->vouched_lsn) == 180);
+    uint64_t expected = bed_stats(&bed).frames + bed_stats(&bed).marks;
+    assert_int_equal(bed_shut(&bed), 0);
+    assert_int_equal(varve_inspect("log", &bed.memory.io, &visitor, NULL), 0);
+    assert_true(frames.sound);
+    assert_int_equal(frames.records, 180);
+    assert_int_equal(frames.count, expected);
+    assert_int_equal(frames.durable, 180);
+    bed_end(&bed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seal__group_wait),
+        cmocka_unit_test(test_seal__claimed_once),
+        cmocka_unit_test(test_seal__headers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log/open.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/bed.h"
+
+/* The first life ends before the name of its segment is durable; the second one must not build on that. */
+static void test_takeover__names_are_made_durable(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    bed_init(&bed, BED_MEMORY, &(struct varve_options){.mark_idle_ms = 3600000}, 100);
+    /* MANIFEST's sync passes, that of the segment's name fails for ever: opening gives up. */
+    test_fault_fail_always(&bed.fault, TEST_OP_DIR_SYNC, 1, EIO);
+    assert_int_equal(bed_open(&bed), VARVE_E_IO);
+    test_fault_disarm(&bed.fault);
+    assert_int_equal(bed_open(&bed), 0);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 3), 0);
+    struct test_memory cut;
+    test_memory_crash(&bed.memory, TEST_CRASH_NOTHING, NULL, &cut);
+    struct varve_options options = bed.options;
+    options.io = &cut.io;
+    assert_int_equal(test_ledger_reopen(&bed.ledger, "log", &options), 3);
+    test_memory_close(&cut);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
+/* A killed process leaves frames that only the page cache knows: they are synced before more follows. */
+static void test_takeover__syncs_what_it_read(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct test_memory cut, cut_again;
+    bed_start(&bed, BED_MEMORY,
+              &(struct varve_options){
+                  .durability = VARVE_BUFFERED, .backend = VARVE_BACKEND_BUFFERED, .slot_bytes = 4096},
+              100);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 2000), 0);
+    BED_UNTIL(varve_durable_lsn(bed.log) > 100);
+    /* The process dies here, the machine goes on: as if it had been told that the sync is done and it is not.
+     */
+    test_memory_crash(&bed.memory, TEST_CRASH_ALL, NULL, &cut);
+    assert_int_equal(bed_shut(&bed), 0);
+    struct test_fault fault;
+    test_fault_init(&fault, &cut.io);
+    struct varve_options options = bed.options;
+    struct varve_log *log;
+    options.io = &fault.pass.io;
+    assert_int_equal(varve_open("log", &options, &log, NULL), 0);
+    assert_true(test_fault_calls(&fault, TEST_OP_SYNC) >= 1);
+    uint64_t last = varve_last_lsn(log);
+    assert_true(last >= 100);
+    test_memory_crash(&cut, TEST_CRASH_NOTHING, NULL, &cut_again);
+    assert_int_equal(varve_close(log, NULL), 0);
+    options.io = &cut_again.io;
+    assert_int_equal(varve_open("log", &options, &log, NULL), 0);
+    assert_int_equal(varve_last_lsn(log), last);
+    assert_int_equal(varve_close(log, NULL), 0);
+    test_memory_close(&cut_again);
+    test_memory_close(&cut);
+    test_fault_close(&fault);
+    bed_end(&bed);
+}
+
+/* Half-done things go, strangers stay. */
+static void test_takeover__tidies_up(void **state)
+{
+    (void)state;
+    static const char *const ours[] = {"MANIFEST.tmp", "new-0000000000000009.tmp"};
+    static const char *const strangers[] = {
+        "notes.txt", "new-", "wal-1.seg", "spare", ".hidden", "MANIFEST~", "wal-0000000000000002.seg.bak"};
+    struct test_bed bed;
+    struct varve_dir *dir;
+    struct varve_file *file;
+    struct varve_io_stat stat;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.durability = VARVE_GROUP}, 100);
+    struct varve_io *io = &bed.memory.io;
+    assert_int_equal(bed_shut(&bed), 0);
+    assert_int_equal(io->dir_open(io, NULL, "log", 0, &dir, NULL), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(io->open(io, dir, ours[i], VARVE_IO_WRITE | VARVE_IO_CREATE, &file), 0);
+        io->close(io, file);
+    }
+    for (unsigned i = 0; i < 7; i++) {
+        assert_int_equal(io->open(io, dir, strangers[i], VARVE_IO_WRITE | VARVE_IO_CREATE, &file), 0);
+        io->close(io, file);
+    }
+    assert_int_equal(bed_open(&bed), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(io->stat_name(io, dir, ours[i], &stat), -ENOENT);
+    }
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 3), 0);
+    assert_int_equal(bed_shut(&bed), 0);
+    for (unsigned i = 0; i < 7; i++) {
+        assert_int_equal(io->stat_name(io, dir, strangers[i], &stat), 0);
+    }
+    io->dir_close(io, dir);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
+/* After a clean end the same segment is gone on with; other sizes and sectors start a fresh one. */
+static void test_takeover__goes_on(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.mark_idle_ms = 3600000}, 100);
+    for (int life = 0; life < 4; life++) {
+        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 5), 0);
+        assert_int_equal(bed_stats(&bed).segments_opened, life == 0 || life == 3 ? 1 : 0);
+        assert_int_equal(bed_shut(&bed), 0);
+        bed.options.segment_bytes = life == 1 ? 2 << 20 : 1 << 20;
+        bed.options.sector_bytes = life == 2 ? 4096 : 0;
+        assert_int_equal(bed_open(&bed), 0);
+        assert_int_equal(varve_last_lsn(bed.log), 5 * (life + 1));
+    }
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_takeover__names_are_made_durable),
+        cmocka_unit_test(test_takeover__syncs_what_it_read),
+        cmocka_unit_test(test_takeover__tidies_up),
+        cmocka_unit_test(test_takeover__goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

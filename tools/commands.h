@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The subcommands, each in the file of its name. */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+#include "cli.h"
+
+extern const struct cli_command command_append;
+extern const struct cli_command command_cat;
+extern const struct cli_command command_tail;
+extern const struct cli_command command_dump;
+extern const struct cli_command command_verify;
+extern const struct cli_command command_stat;
+extern const struct cli_command command_trim;
+
+#endif

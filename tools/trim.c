@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* varve trim: drops whole segments from the front of a log. */
+#include <inttypes.h>
+
+#include "commands.h"
+#include "json.h"
+#include "term.h"
+
+#define KEY_BEFORE (CLI_LONG + 0)
+#define KEY_JSON   (CLI_LONG + 1)
+
+static const struct cli_option trim_options[] = {
+    {KEY_BEFORE, "before", "LSN", "drop segments that hold nothing at or past it"},
+    {KEY_JSON, "json", NULL, "one JSON object"},
+    CLI_OPTIONS_END,
+};
+
+struct trim_result {
+    uint64_t segments;
+    uint64_t first_before, first_after;
+};
+
+static void trim_text(struct out *out, const char *path, const struct trim_result *result)
+{
+    out_string(out, path);
+    if (result->segments == 0)
+        out_string(out, ": nothing removed: no segment lies before that LSN as a whole\n");
+    else
+        out_print(out, ": removed %" PRIu64 " segment%s, LSN %" PRIu64 " to %" PRIu64 "\n", result->segments,
+                  result->segments == 1 ? "" : "s", result->first_before, result->first_after - 1);
+    out_string(out, path);
+    out_print(out, ": the first LSN is now %" PRIu64 "\n", result->first_after);
+}
+
+static void trim_json(struct out *out, const char *path, const struct trim_result *result)
+{
+    struct json json = {.out = out};
+
+    json_object(&json, NULL);
+    json_string(&json, "path", path);
+    json_number(&json, "segments_removed", result->segments);
+    json_number(&json, "records_removed", result->first_after - result->first_before);
+    json_number(&json, "first_lsn_before", result->first_before);
+    json_number(&json, "first_lsn", result->first_after);
+    json_object_end(&json);
+    json_line_end(&json);
+}
+
+/* Ends the walk; no code of the library's, which are negative. */
+#define TRIM_STOP 1000
+
+static int trim_see_size(void *arg, const struct varve_segment_info *segment)
+{
+    *(uint64_t *)arg = segment->capacity_bytes;
+    return TRIM_STOP;
+}
+
+/* Opening prepares a segment: of the size that the log has, not of the default, where the disk may be full.
+ */
+static uint64_t trim_segment_bytes(const char *path)
+{
+    uint64_t bytes = 0;
+    struct varve_visitor visitor = {.size = sizeof visitor, .arg = &bytes, .segment = trim_see_size};
+
+    return varve_inspect(path, NULL, &visitor, NULL) == TRIM_STOP ? bytes : 0;
+}
+
+static int trim_log(const char *path, uint64_t before, struct trim_result *ret_result)
+{
+    struct term_progress progress = {.what = "opening"};
+    struct varve_options options = {.size = sizeof options};
+    struct varve_stats stats = {.size = sizeof stats};
+    struct varve_error error;
+    struct varve_log *log;
+    int rc, failed;
+
+    options.flags = VARVE_OPEN_MUST_EXIST;
+    /* What is about to go needs no check; what stays is checked when it is read. */
+    options.check = VARVE_CHECK_TAIL;
+    options.segment_bytes = trim_segment_bytes(path);
+    options.message = say_message;
+    options.progress = term_progress;
+    options.progress_arg = &progress;
+    rc = varve_open(path, &options, &log, &error);
+    term_progress_clear();
+    if (rc)
+        return say_library(path, &error);
+    ret_result->first_before = varve_first_lsn(log);
+    ret_result->first_after = ret_result->first_before;
+    if (before > varve_last_lsn(log) + 1) {
+        failed = say_usage("--before: '%" PRIu64 "': the last LSN is %" PRIu64, before, varve_last_lsn(log));
+    } else {
+        rc = varve_trim(log, before, &ret_result->first_after);
+        failed = rc ? say_code(path, rc) : EXIT_FINE;
+    }
+    if (varve_stats_get(log, &stats) == 0)
+        ret_result->segments = stats.segments_trimmed;
+    rc = varve_close(log, &error);
+    if (rc && !failed)
+        failed = say_library(path, &error);
+    return failed;
+}
+
+static int trim_run(const struct cli_command *command, int argc, char **argv)
+{
+    struct trim_result result = {0};
+    bool json = false, given = false;
+    uint64_t before = 0;
+    struct cli cli;
+    struct out out;
+    int key, rc;
+
+    cli_start(&cli, command, argc, argv);
+    while ((key = cli_next(&cli)) > 0) {
+        if (key == KEY_BEFORE) {
+            before = cli_number(&cli, 1, UINT64_MAX);
+            given = true;
+        }
+        json |= key == KEY_JSON;
+    }
+    if (!cli_operands(&cli, 1, 1))
+        return cli.exit_code;
+    if (!given)
+        return say_usage("--before LSN is missing");
+    rc = trim_log(cli.operands[0], before, &result);
+    if (rc)
+        return rc;
+    if (!out_open(&out))
+        return EXIT_FAILED;
+    if (json)
+        trim_json(&out, cli.operands[0], &result);
+    else
+        trim_text(&out, cli.operands[0], &result);
+    return out_close(&out);
+}
+
+const struct cli_command command_trim = {
+    .name = "trim",
+    .operands = "DIR",
+    .summary = "drop whole segments before an LSN",
+    .details = "Removes the segments of the log in DIR of which every record is below the LSN given\n"
+               "with --before. Records at or past it stay, and so does the rest of their segment.",
+    .options = trim_options,
+    .run = trim_run,
+};

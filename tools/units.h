@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers as people write them: read strictly, printed shortly. */
+#ifndef UNITS_H
+#define UNITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UNITS_TEXT 32
+
+/* Digits and nothing else: no sign, no blank, no overflow. */
+bool units_number(const char *text, uint64_t *ret_value);
+
+/* Digits, then nothing or one of K M G T (either case, "KiB" and "K" alike), as powers of 1024. */
+bool units_size(const char *text, uint64_t *ret_bytes);
+
+/* "17 bytes", "1.5 GiB" in the caller's buffer, which is returned. */
+const char *units_bytes(char text[UNITS_TEXT], uint64_t bytes);
+
+/* a / b, 0 when b is 0. */
+double units_ratio(uint64_t a, uint64_t b);
+
+#endif
