@@ -8,7 +8,8 @@
  *   - no slot begins another life while somebody has yet to fill, write or publish it (assert at opening);
  *   - LSNs have no gaps and are not given twice (assert at reserving).
  *
- * BUG_ACK, BUG_WAKE, BUG_REUSE and BUG_TURN each put a mistake in; then spin must find it (scripts/model sees to that).
+ * BUG_ACK, BUG_WAKE, BUG_REUSE, BUG_TURN and BUG_TWO_LEAD each put a mistake in; then spin must find it (scripts/model
+ * sees to that). That those who wait for a frame sleep in crowds is crowd.pml's; here all of them are woken at once.
  *
  * A futex is a counter: sleeping is "block until it is not what I saw"; a waker raises it only where the code looks
  * whether anybody waits first. One step of the model is one atomic operation of the code.
@@ -38,12 +39,12 @@ typedef Slot {
     byte filled;
     byte first_lsn;
     bool in_use;
-    byte claimed; /* the life that has a leader */
+    byte appointed; /* the life that has one who is to lead */
+    byte led;       /* the life that somebody leads */
     bool done;
     byte done_event;
     byte done_waiters;
     byte turn_event;
-    bool turn_waits;
     byte fill_event;
     bool leader_waits
 };
@@ -130,19 +131,36 @@ inline publish()
     od
 }
 
+inline take_lead(s, leads)
+{
+    atomic {
+        if
+#ifdef BUG_TWO_LEAD
+        :: slot[at(s)].seq == s -> slot[at(s)].led = s; leads = true
+#else
+        :: slot[at(s)].seq == s && slot[at(s)].led != s -> slot[at(s)].led = s; leads = true
+#endif
+        :: else -> leads = false
+        fi
+    }
+}
+
+/* The one appointed: sleeps until it is the slot's turn, and takes the lead if nobody else has. */
+inline wait_turn(s, leads)
+{
+    do
+    :: seen = slot[at(s)].turn_event;
+       if
+       :: slot[at(s)].led == s || published + FLIGHT - 1 >= s -> break
+       :: else -> (slot[at(s)].turn_event != seen)
+       fi
+    od;
+    take_lead(s, leads)
+}
+
 inline lead(s)
 {
-    /* the write permit */
-    do
-    :: published + FLIGHT - 1 >= s -> break
-    :: else ->
-        slot[at(s)].turn_waits = true;
-        seen = slot[at(s)].turn_event;
-        if
-        :: published + FLIGHT - 1 < s -> (slot[at(s)].turn_event != seen)
-        :: else
-        fi
-    od;
+    assert(!slot[at(s)].done && !(slot[at(s)].closed && slot[at(s)].seq != s)); /* nobody has led it before */
     /* seal */
     slot[at(s)].closed = true;
 #ifdef BUG_REUSE
@@ -180,7 +198,7 @@ inline lead(s)
 active [APPENDERS] proctype appender()
 {
     byte left = APPENDS, s, lsn, seen, opened, p, i;
-    bool reserved;
+    bool reserved, leads;
 
     do
     :: left == 0 -> break
@@ -237,17 +255,24 @@ active [APPENDERS] proctype appender()
         do
         :: durable_lsn >= lsn -> break
         :: else ->
+            leads = false;
             atomic {
                 if
-                :: slot[at(s)].seq == s && slot[at(s)].claimed != s ->
-                    slot[at(s)].claimed = s;
+                :: slot[at(s)].seq == s && slot[at(s)].appointed != s ->
+                    slot[at(s)].appointed = s;
                     opened = 4
                 :: else -> opened = 5
                 fi
             }
             if
-            :: opened == 4 -> lead(s)
-            :: else ->
+            :: opened == 4 -> wait_turn(s, leads)
+            :: opened == 5 && slot[at(s)].seq == s && published + FLIGHT - 1 >= s ->
+                take_lead(s, leads) /* relieves the one appointed */
+            :: else
+            fi;
+            if
+            :: leads -> lead(s)
+            :: !leads && opened == 5 ->
                 slot[at(s)].done_waiters++;
                 seen = slot[at(s)].done_event;
                 if
@@ -255,6 +280,7 @@ active [APPENDERS] proctype appender()
                 :: else
                 fi;
                 slot[at(s)].done_waiters--
+            :: else
             fi
         od;
         /* ack */

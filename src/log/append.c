@@ -83,7 +83,7 @@ static int append_large(struct varve_log *log, const struct varve_record *record
     vv_encode_large(log, r.slot, &large, now_us);
     vv_encode_filled(r.slot, 1);
     if (log->in_memory) {
-        if (vv_seal_claim(log, r.slot, r.seq))
+        if (vv_seal_claim(r.slot, r.seq))
             vv_seal_lead(log, r.slot);
     } else {
         /* The bytes are the caller's: this cannot return before they are on disk, or the log has failed and

@@ -44,8 +44,7 @@ void vv_fail_log(struct varve_log *log, const struct varve_error *error)
 
         atomic_fetch_add(&slot->turn_event, 1);
         vv_wake_all(&slot->turn_event);
-        atomic_fetch_add(&slot->done_event, 1);
-        vv_wake_all(&slot->done_event);
+        vv_crowd_wake_all(log, slot);
     }
     atomic_fetch_add(&log->durable_event, 1);
     vv_wake_all(&log->durable_event);

@@ -44,7 +44,7 @@ static void lead_unclaimed(struct varve_log *log, uint64_t end)
         /* A large record's appender leads it itself: the bytes are its caller's. */
         if (atomic_load(&slot->seq) != seq || vv_word_count(word) == 0 || vv_word_bytes(word) > log->body_max)
             continue;
-        if (vv_seal_claim(log, slot, seq))
+        if (vv_seal_claim(slot, seq))
             vv_seal_lead(log, slot);
         if (atomic_load(&log->failed))
             return;
@@ -112,7 +112,7 @@ static void flush_slots(struct varve_log *log, bool due)
         if (!(word & VV_WORD_CLOSED) &&
             (vv_word_count(word) == 0 || (!due && !wants(log, atomic_load(&slot->first_lsn)))))
             break;
-        (void)vv_seal_claim(log, slot, log->flush_seq);
+        (void)vv_seal_claim(slot, log->flush_seq);
         write_slot(log, slot);
         /* Three quarters of what may be on its way: the last one fills meanwhile. By number too: small frames
          * must not use up the slots unsynced. */
@@ -156,10 +156,10 @@ static void write_mark(struct varve_log *log, struct flusher *f, uint64_t now)
         /* Records may have come since this thread looked, into a slot before the mark's, that nobody else is
          * going to lead; and the mark has to wait for them. */
         lead_unclaimed(log, seq);
-        if (vv_seal_claim(log, slot, seq))
+        if (vv_seal_claim(slot, seq))
             vv_seal_lead(log, slot);
     } else if (seq == log->flush_seq) {
-        (void)vv_seal_claim(log, slot, seq);
+        (void)vv_seal_claim(slot, seq);
         log->flush_seq++;
         vv_seal_lead(log, slot);
     } else {

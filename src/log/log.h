@@ -23,6 +23,7 @@
 #include "varve/io.h"
 #include "varve/log.h"
 
+#define VV_PATIENCE     8u
 #define VV_SEGMENTS_MAX 10000u
 #define VV_NAME_BYTES   64u /* every name that the log gives a file is shorter */
 
@@ -63,8 +64,9 @@ struct varve_log {
     uint32_t log_seed;     /* checksum state after the UUID */
     uint32_t sector_bytes; /* of new segments */
     bool direct;
-    bool leads;     /* the mode's appenders lead: `group` and `strict` */
-    bool in_memory; /* the mode is `memory` */
+    unsigned crowd_count; /* processors told apart by those who wait */
+    bool leads;           /* the mode's appenders lead: `group` and `strict` */
+    bool in_memory;       /* the mode is `memory` */
     bool read_only;
 
     /* -- the ring -- */
@@ -78,8 +80,11 @@ struct varve_log {
     _Atomic uint64_t durable_lsn;               /* [atomic: release by publish] only grows */
     _Atomic uint64_t acked_lsn;                 /* [atomic: publish] waiters up to here were woken */
     _Atomic uint64_t vouched_lsn;               /* [atomic: publish] a durable frame says so on disk */
-    _Atomic uint32_t last_count;                /* [atomic: publish] records in the last frame: a hint */
-    _Atomic uint32_t durable_event;             /* those who wait for an LSN that is in no slot sleep here */
+    _Atomic uint32_t
+        returning; /* [atomic: publish] waiters released by the last frame, and before the next: a hint */
+    _Atomic uint32_t patience;      /* [leader] how long the log still waits for them in vain: a hint */
+    _Atomic uint32_t write_us;      /* [leader] how long a durable write takes: a hint */
+    _Atomic uint32_t durable_event; /* those who wait for an LSN that is in no slot sleep here */
     _Atomic uint32_t durable_waiters;
     _Atomic uint32_t
         ahead_waiters;           /* of these, who must hear that their LSN was given, to ask for its sync */

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/bytes.h"
@@ -116,6 +117,7 @@ static int make_slots(struct varve_log *log, uint64_t next_lsn, struct varve_err
     struct vv_slot *dummy;
 
     log->slot_mask = o->slot_count - 1;
+    log->crowd_count = (unsigned)vv_min_u64((uint64_t)sysconf(_SC_NPROCESSORS_ONLN), VV_CROWDS);
     log->ring_limit = o->slot_count;
     /* What is not synced is in slots: in this mode no more of them than sync_bytes. Two at least: one fills
      * while the other is written. */

@@ -98,23 +98,25 @@ int vv_place_next(struct varve_log *log, struct vv_slot *slot)
     uint64_t seq = atomic_load(&slot->seq);
     struct vv_slot *next = vv_slot_at(log, seq + 1);
     struct varve_error error;
-    int rc = 0;
+    bool failed = false;
+    int rc;
 
     pthread_mutex_lock(&log->place_mutex);
     while (!may_place(log, slot, seq)) {
         uint32_t seen;
 
-        atomic_store(&slot->turn_waits, 1);
+        atomic_fetch_add(&slot->turn_waits, 1);
         seen = atomic_load(&slot->turn_event);
-        if (may_place(log, slot, seq))
+        failed = atomic_load(&log->failed) != 0;
+        if (!may_place(log, slot, seq) && !failed) {
+            pthread_mutex_unlock(&log->place_mutex);
+            (void)vv_wait_on(&slot->turn_event, seen, VV_WAIT_FOREVER);
+            pthread_mutex_lock(&log->place_mutex);
+        }
+        atomic_fetch_sub(&slot->turn_waits, 1);
+        if (failed)
             break;
-        pthread_mutex_unlock(&log->place_mutex);
-        if (atomic_load(&log->failed))
-            return VARVE_E_READONLY;
-        (void)vv_wait_on(&slot->turn_event, seen, VV_WAIT_FOREVER);
-        pthread_mutex_lock(&log->place_mutex);
     }
-    atomic_store(&slot->turn_waits, 0);
     rc = atomic_load(&log->failed) ? VARVE_E_READONLY
                                    : vv_place_here(log, slot, needs_segment(log, slot), &error);
     if (rc == 0)

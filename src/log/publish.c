@@ -68,6 +68,15 @@ static void tell(struct varve_log *log, uint64_t durable_lsn)
     }
 }
 
+/* How many wait for the next frame already, or are about to be let go by this one. */
+static void count_returning(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
+{
+    uint32_t released = vv_crowd_count(log, slot) + 1; /* and its leader */
+    uint32_t waiting = vv_crowd_count(log, vv_slot_at(log, seq + 1));
+
+    atomic_store_explicit(&log->returning, released + waiting, memory_order_relaxed);
+}
+
 /* The slot is the caller's alone from here on: it won the compare-and-swap for it. */
 static void publish_slot(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
 {
@@ -79,14 +88,12 @@ static void publish_slot(struct varve_log *log, struct vv_slot *slot, uint64_t s
             raise_to(&log->durable_lsn, end_lsn);
         raise_to(&log->vouched_lsn, slot->vouched_lsn);
         count_frame(log, slot);
-        atomic_store_explicit(&log->last_count, slot->count, memory_order_relaxed);
+        count_returning(log, slot, seq);
         /* The disk first: the next leader starts its write while this thread wakes the others. */
         wake_turn(log, seq + 1);
         if (log->options.writes_in_flight > 1)
             wake_turn(log, seq + log->options.writes_in_flight);
-        atomic_fetch_add(&slot->done_event, 1);
-        if (atomic_load(&slot->done_waiters))
-            vv_wake_all(&slot->done_event);
+        vv_crowd_wake(log, slot);
         raise_to(&log->acked_lsn, atomic_load(&log->durable_lsn));
     }
     /* Last: from here on the slot may be opened again. */

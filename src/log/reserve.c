@@ -123,7 +123,7 @@ static enum opened open_next(struct varve_log *log, uint64_t seq, const struct w
     atomic_store_explicit(&next->first_lsn, first_lsn, memory_order_release);
     next->floor_us = vv_log_now_us(log);
     next->large = NULL;
-    atomic_store(&next->claimed, 2 * (seq + 1));
+    atomic_store(&next->leader, vv_leader_word(seq + 1, VV_LEADER_NONE));
     atomic_store(&next->state, VV_SLOT_IN_USE);
     /* Last: from here on appenders come in, and find all of the above. */
     atomic_store(&next->word, wish->word);
@@ -143,7 +143,7 @@ static void after_close(struct varve_log *log, struct vv_slot *slot)
     /* In the modes where appenders lead, every slot with records has a leader or was announced to the flusher
      * when its first record came. */
     if (log->in_memory) {
-        if (vv_seal_claim(log, slot, atomic_load(&slot->seq)))
+        if (vv_seal_claim(slot, atomic_load(&slot->seq)))
             vv_seal_lead(log, slot);
     } else if (!log->leads) {
         vv_flush_kick(log);

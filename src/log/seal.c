@@ -23,33 +23,48 @@
 #include "format/record.h"
 #include "log/stages.h"
 
-bool vv_seal_claim(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
+bool vv_seal_claim(struct vv_slot *slot, uint64_t seq)
 {
-    uint64_t unclaimed = 2 * seq;
+    uint64_t none = vv_leader_word(seq, VV_LEADER_NONE);
 
-    (void)log;
-    if (atomic_load_explicit(&slot->claimed, memory_order_relaxed) != unclaimed)
+    if (atomic_load_explicit(&slot->leader, memory_order_relaxed) != none)
         return false;
-    return atomic_compare_exchange_strong(&slot->claimed, &unclaimed, 2 * seq + 1);
+    return atomic_compare_exchange_strong(&slot->leader, &none, vv_leader_word(seq, VV_LEADER_APPOINTED));
 }
 
-/* Sleeps until at most `ahead` slots before this one are unpublished. false: the log has failed. */
-static bool wait_turn(struct varve_log *log, struct vv_slot *slot, uint64_t ahead)
+/* Whether at most as many slots before it are unpublished as may be written at once. A mark vouches for what
+ * is durable, so it wants all before it to be. */
+static bool has_turn(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
 {
-    uint64_t seq = atomic_load(&slot->seq);
+    bool mark = vv_word_count(atomic_load(&slot->word)) == 0;
 
-    while (vv_published(log) + ahead < seq) {
-        uint32_t seen;
+    return vv_published(log) + (mark ? 0 : log->options.writes_in_flight - 1) >= seq;
+}
 
-        atomic_store(&slot->turn_waits, 1);
-        seen = atomic_load(&slot->turn_event);
-        if (atomic_load(&log->failed))
-            return false;
-        if (vv_published(log) + ahead < seq)
-            (void)vv_wait_on(&slot->turn_event, seen, VV_WAIT_FOREVER);
-        atomic_store(&slot->turn_waits, 0);
+static bool take_lead(struct vv_slot *slot, uint64_t seq)
+{
+    uint64_t appointed = vv_leader_word(seq, VV_LEADER_APPOINTED);
+
+    return atomic_compare_exchange_strong(&slot->leader, &appointed, vv_leader_word(seq, VV_LEADER_LEADS));
+}
+
+/* Sleeps until it is the slot's turn. false: the log has failed, or somebody else leads. */
+static bool wait_turn(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
+{
+    bool failed = false;
+
+    atomic_fetch_add(&slot->turn_waits, 1);
+    while (!failed) {
+        uint32_t seen = atomic_load(&slot->turn_event);
+
+        failed = atomic_load(&log->failed) != 0;
+        if (failed || atomic_load(&slot->leader) != vv_leader_word(seq, VV_LEADER_APPOINTED) ||
+            has_turn(log, slot, seq))
+            break;
+        (void)vv_wait_on(&slot->turn_event, seen, VV_WAIT_FOREVER);
     }
-    return true;
+    atomic_fetch_sub(&slot->turn_waits, 1);
+    return !failed && take_lead(slot, seq);
 }
 
 /* A leader that was asked to wait for company does so until its slot is full. */
@@ -66,21 +81,31 @@ static void wait_company(struct varve_log *log, struct vv_slot *slot)
 }
 
 /*
- * Those whom the frame before has just released are on their way back with their next records. As long as
- * more of them arrive each time the leader steps aside, it does so again: a fuller frame costs no more on
- * disk. A single writer has no company and does not step aside.
+ * Those whom the frame before has just released are on their way back with their next records, and a fuller
+ * frame costs no more on disk. So the leader steps aside until as many wait here as were released then, for
+ * as long as half a write takes at most. A single writer has no company and does not step aside; where those
+ * who are released have other things to do, the log soon stops to wait for them, and only looks now and then.
  */
-static void let_others_in(struct varve_log *log, struct vv_slot *slot)
+static void let_others_in(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
 {
-    uint64_t before, word = atomic_load(&slot->word);
+    uint32_t expected = atomic_load_explicit(&log->returning, memory_order_relaxed);
+    uint32_t first = vv_crowd_count(log, slot) + 1, here = first;
+    uint64_t now, until;
 
-    if (vv_word_count(word) == 1 && atomic_load_explicit(&log->last_count, memory_order_relaxed) <= 1)
+    if (here >= expected ||
+        (atomic_load_explicit(&log->patience, memory_order_relaxed) == 0 && seq % 16 != 0))
         return;
-    do {
-        before = word;
+    now = log->io->monotonic_us(log->io);
+    until = now + atomic_load_explicit(&log->write_us, memory_order_relaxed) / 2;
+    while (here < expected && now < until && !(atomic_load(&slot->word) & VV_WORD_CLOSED)) {
         sched_yield();
-        word = atomic_load(&slot->word);
-    } while (word != before && !(word & VV_WORD_CLOSED));
+        here = vv_crowd_count(log, slot) + 1;
+        now = log->io->monotonic_us(log->io);
+    }
+    if (here - first >= (expected - first) / 2)
+        atomic_store_explicit(&log->patience, VV_PATIENCE, memory_order_relaxed);
+    else if (atomic_load_explicit(&log->patience, memory_order_relaxed) > 0)
+        atomic_fetch_sub_explicit(&log->patience, 1, memory_order_relaxed);
 }
 
 void vv_seal_gather(struct varve_log *log, struct vv_slot *slot)
@@ -156,10 +181,20 @@ static void set_progress(struct vv_slot *slot, struct vv_segment *segment, enum 
     }
 }
 
+/* How long a write takes, smoothed. */
+static void note_write(struct varve_log *log, uint64_t us)
+{
+    uint32_t mean = atomic_load_explicit(&log->write_us, memory_order_relaxed);
+    uint32_t now = us > 10000 ? 10000 : (uint32_t)us;
+
+    atomic_store_explicit(&log->write_us, mean == 0 ? now : mean - mean / 8 + now / 8, memory_order_relaxed);
+}
+
 static void lead_write(struct varve_log *log, struct vv_slot *slot)
 {
     struct vv_segment *segment = slot->segment;
     struct varve_error error;
+    uint64_t began_us = log->io->monotonic_us(log->io);
 
     vv_seal_header(log, slot);
     if (vv_write_frame(log, slot, true, &error) != 0) {
@@ -172,13 +207,38 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
             vv_move_frames(log, &error);
         return;
     }
+    note_write(log, log->io->monotonic_us(log->io) - began_us);
     set_progress(slot, segment, VV_PROGRESS_DONE);
     vv_publish_done(log);
 }
 
+/* From the taken lead to the finished write. */
+static void lead(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
+{
+    if (log->options.group_wait_us != 0)
+        wait_company(log, slot);
+    if (log->leads)
+        let_others_in(log, slot, seq);
+    vv_reserve_close(log, slot);
+    vv_seal_gather(log, slot);
+    if (vv_place_next(log, slot) != 0)
+        return;
+    lead_write(log, slot);
+}
+
+bool vv_seal_relieve(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
+{
+    if (atomic_load_explicit(&slot->leader, memory_order_relaxed) !=
+            vv_leader_word(seq, VV_LEADER_APPOINTED) ||
+        !has_turn(log, slot, seq) || !take_lead(slot, seq))
+        return false;
+    lead(log, slot, seq);
+    return true;
+}
+
 void vv_seal_lead(struct varve_log *log, struct vv_slot *slot)
 {
-    uint64_t ahead = log->options.writes_in_flight - 1;
+    uint64_t seq = atomic_load(&slot->seq);
 
     if (log->in_memory) {
         vv_reserve_close(log, slot);
@@ -187,16 +247,6 @@ void vv_seal_lead(struct varve_log *log, struct vv_slot *slot)
         vv_publish_done(log);
         return;
     }
-    /* A mark vouches for what is durable, so it wants all before it to be. */
-    if (!wait_turn(log, slot, vv_word_count(atomic_load(&slot->word)) == 0 ? 0 : ahead))
-        return;
-    if (log->options.group_wait_us != 0)
-        wait_company(log, slot);
-    if (log->leads)
-        let_others_in(log, slot);
-    vv_reserve_close(log, slot);
-    vv_seal_gather(log, slot);
-    if (vv_place_next(log, slot) != 0)
-        return;
-    lead_write(log, slot);
+    if (wait_turn(log, slot, seq))
+        lead(log, slot, seq);
 }

@@ -39,6 +39,20 @@ enum vv_slot_state {
     VV_SLOT_IN_USE,
 };
 
+/* A slot's leader is appointed first, and sleeps until it is the slot's turn. Then it takes the lead, unless
+ * a thread that is awake has come and taken it: waking the appointed one costs longer than sealing does. */
+enum vv_leader {
+    VV_LEADER_NONE = 0,
+    VV_LEADER_APPOINTED = 1,
+    VV_LEADER_LEADS = 2,
+};
+
+/* With the life's number, so that who comes late with an old pointer fails. */
+static inline uint64_t vv_leader_word(uint64_t seq, enum vv_leader leader)
+{
+    return 4 * seq + leader;
+}
+
 /* How far a frame is on its way to disk. Only grows within a life, but for a frame that moves to a fresh
  * segment. */
 enum vv_slot_progress {
@@ -47,6 +61,16 @@ enum vv_slot_progress {
     VV_PROGRESS_FAILED,  /* the write or its sync failed for good in that segment */
     VV_PROGRESS_WRITTEN, /* written, not synced */
     VV_PROGRESS_DONE,    /* durable (in `memory` mode: finished) */
+};
+
+/* Who went to sleep on one processor. Whoever wakes them all from another one would interrupt it for each of
+ * them; so one is woken, and wakes the rest, at home. */
+#define VV_CROWDS 8u
+
+struct vv_crowd {
+    _Alignas(64) _Atomic uint32_t event; /* [atomic] raised by whoever wakes */
+    _Atomic uint32_t waiters;            /* [atomic] how many: no system call wakes nobody */
+    _Atomic uint32_t relay;              /* [atomic] 1: the next to leave wakes the others */
 };
 
 struct vv_segment;
@@ -71,13 +95,14 @@ struct vv_slot {
     _Alignas(64) _Atomic uint32_t filled; /* [atomic: release by encode] records that are in the buffer */
     _Atomic uint32_t leader_waits;        /* [leader] it sleeps on `filled` */
 
-    _Alignas(64) _Atomic uint32_t done_event; /* [atomic: publish] those who wait for this frame sleep here */
-    _Atomic uint32_t done_waiters;            /* [atomic] how many: no system call wakes nobody */
-    _Atomic uint32_t turn_event;              /* [atomic] the leader sleeps here: permit, placement */
-    _Atomic uint32_t turn_waits;              /* [leader] it does */
-    _Atomic uint64_t claimed;   /* [atomic: CAS] 2 * seq: no leader yet; 2 * seq + 1: it has one */
-    _Atomic uint32_t state;     /* [atomic] enum vv_slot_state */
-    _Atomic uint32_t progress;  /* [atomic: leader, flusher, mover] enum vv_slot_progress */
+    struct vv_crowd
+        crowds[VV_CROWDS]; /* those who wait for this frame, by the processor they went to sleep on */
+
+    _Alignas(64) _Atomic uint32_t turn_event; /* [atomic] the leader sleeps here: permit, placement */
+    _Atomic uint32_t turn_waits;              /* [leaders] how many do */
+    _Atomic uint64_t leader;                  /* [atomic: CAS] vv_leader_word: who leads in this life */
+    _Atomic uint32_t state;                   /* [atomic] enum vv_slot_state */
+    _Atomic uint32_t progress;                /* [atomic: leader, flusher, mover] enum vv_slot_progress */
     _Atomic uint64_t seq;       /* [whoever opens it; stable from then until it is free again] */
     _Atomic uint64_t first_lsn; /* likewise */
     uint64_t floor_us;          /* likewise: the log's clock when it was opened */

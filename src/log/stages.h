@@ -38,11 +38,13 @@ void vv_encode_large(struct varve_log *log, struct vv_slot *slot, struct vv_larg
 void vv_encode_filled(struct vv_slot *slot, uint32_t count);
 
 /* -- seal.c -- */
-/* Whether the caller is now the leader of that life of the slot. */
-bool vv_seal_claim(struct varve_log *log, struct vv_slot *slot, uint64_t seq);
-/* Leads the slot to disk: permit, seal, place, write, publish. Returns when its write has ended, well or not.
- */
+/* Whether the caller is now the one appointed to lead that life of the slot: it must call vv_seal_lead. */
+bool vv_seal_claim(struct vv_slot *slot, uint64_t seq);
+/* Waits for the slot's turn and leads it to disk: seal, place, write, publish. Returns when its write has
+ * ended, well or not, or somebody else leads. */
 void vv_seal_lead(struct varve_log *log, struct vv_slot *slot);
+/* Leads the slot if it is its turn and the one appointed has not woken yet. false: did nothing. */
+bool vv_seal_relieve(struct varve_log *log, struct vv_slot *slot, uint64_t seq);
 /* Waits until every reservation is filled; then sets count, body_bytes, frame_bytes. The slot is closed. */
 void vv_seal_gather(struct varve_log *log, struct vv_slot *slot);
 /* Completes the frame in the buffer for the place that the slot has. */
@@ -67,6 +69,18 @@ bool vv_move_claim(struct vv_segment *segment);
 /* Every frame that is not yet acknowledged moves to a fresh segment and becomes durable there, or the log
  * turns read-only. */
 void vv_move_frames(struct varve_log *log, const struct varve_error *cause);
+
+/* -- crowd.c -- */
+/* Counts the caller among those who wait for the slot's frame. It reads its condition after this, may sleep
+ * on the crowd's event as long as that is *ret_seen, and leaves. */
+struct vv_crowd *vv_crowd_enter(struct varve_log *log, struct vv_slot *slot, uint32_t *ret_seen);
+void vv_crowd_leave(struct vv_crowd *crowd);
+/* Everybody who waits for the slot's frame will wake: some by this call, the others by those. */
+void vv_crowd_wake(struct varve_log *log, struct vv_slot *slot);
+/* The same, all by this call, also where nobody is counted. */
+void vv_crowd_wake_all(struct varve_log *log, struct vv_slot *slot);
+/* How many wait, at about this moment. */
+uint32_t vv_crowd_count(struct varve_log *log, struct vv_slot *slot);
 
 /* -- publish.c -- */
 /* Moves the durable LSN over the slots that are done, and wakes and frees. */

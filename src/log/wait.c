@@ -4,8 +4,9 @@
  *
  * In: an LSN. Out: it is durable, or the reason why it will not be.
  *
- * In the modes whose appenders lead, whoever waits on a slot that has no leader becomes its leader: then
- * nobody has to be woken. In the buffered modes the flusher is told how far to sync.
+ * In the modes whose appenders lead, whoever waits on a slot that has no leader becomes its leader, and
+ * whoever comes when it is the slot's turn and its leader still sleeps leads instead: then nobody has to be
+ * woken before the next write. In the buffered modes the flusher is told how far to sync.
  */
 #include "base/wait.h"
 #include "log/stages.h"
@@ -24,18 +25,27 @@ static int outcome(struct varve_log *log, uint64_t lsn)
 }
 
 /* Sleeps on an event of which `waiters` counts the sleepers, unless the LSN is settled. */
-static int sleep_on(struct varve_log *log, _Atomic uint32_t *event, _Atomic uint32_t *waiters, uint64_t lsn,
-                    int64_t timeout_us)
+static void sleep_on(struct varve_log *log, _Atomic uint32_t *event, _Atomic uint32_t *waiters, uint64_t lsn,
+                     int64_t timeout_us)
 {
     uint32_t seen;
-    int rc = 0;
 
     atomic_fetch_add(waiters, 1);
     seen = atomic_load(event);
     if (!settled(log, lsn))
-        rc = vv_wait_on(event, seen, timeout_us);
+        (void)vv_wait_on(event, seen, timeout_us);
     atomic_fetch_sub(waiters, 1);
-    return rc;
+}
+
+/* Sleeps until the slot's frame may be durable, unless the LSN is settled. */
+static void sleep_for_slot(struct varve_log *log, struct vv_slot *slot, uint64_t lsn, int64_t timeout_us)
+{
+    uint32_t seen;
+    struct vv_crowd *crowd = vv_crowd_enter(log, slot, &seen);
+
+    if (!settled(log, lsn))
+        (void)vv_wait_on(&crowd->event, seen, timeout_us);
+    vv_crowd_leave(crowd);
 }
 
 static void want_sync(struct varve_log *log, uint64_t lsn)
@@ -64,11 +74,13 @@ int vv_wait_slot(struct varve_log *log, uint64_t seq, uint64_t lsn)
     if (!log->leads)
         want_sync(log, lsn);
     while (!settled(log, lsn)) {
-        if (log->leads && vv_seal_claim(log, slot, seq)) {
+        if (log->leads && vv_seal_claim(slot, seq)) {
             vv_seal_lead(log, slot);
             continue;
         }
-        (void)sleep_on(log, &slot->done_event, &slot->done_waiters, lsn, VV_WAIT_FOREVER);
+        if (log->leads && vv_seal_relieve(log, slot, seq))
+            continue;
+        sleep_for_slot(log, slot, lsn, VV_WAIT_FOREVER);
     }
     return outcome(log, lsn);
 }
@@ -134,7 +146,7 @@ static int wait_until(struct varve_log *log, uint64_t lsn, uint64_t until_us)
             sleep_ahead(log, lsn, left);
         } else if (!find_slot(log, lsn, &seq, &large)) {
             if (atomic_load(&log->durable_lsn) < lsn)
-                (void)sleep_on(log, &log->durable_event, &log->durable_waiters, lsn, left);
+                sleep_on(log, &log->durable_event, &log->durable_waiters, lsn, left);
         } else if (left == VV_WAIT_FOREVER && !large) {
             return vv_wait_slot(log, seq, lsn);
         } else {
@@ -144,7 +156,7 @@ static int wait_until(struct varve_log *log, uint64_t lsn, uint64_t until_us)
             struct vv_slot *slot = vv_slot_at(log, seq);
 
             vv_flush_kick(log);
-            (void)sleep_on(log, &slot->done_event, &slot->done_waiters, lsn, left);
+            sleep_for_slot(log, slot, lsn, left);
         }
     }
     return outcome(log, lsn);
@@ -159,7 +171,7 @@ int vv_wait_durable(struct varve_log *log, uint64_t lsn, int64_t timeout_us)
 
         if (now >= until)
             return VARVE_E_TIMEOUT;
-        (void)sleep_on(log, &log->durable_event, &log->durable_waiters, lsn, (int64_t)(until - now));
+        sleep_on(log, &log->durable_event, &log->durable_waiters, lsn, (int64_t)(until - now));
     }
     return outcome(log, lsn);
 }

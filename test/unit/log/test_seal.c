@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "format/record.h"
 #include "lib/bed.h"
 
 #include "varve/inspect.h"
@@ -48,11 +49,74 @@ static void test_seal__group_wait(void **state)
 static void test_seal__claimed_once(void **state)
 {
     (void)state;
-    struct vv_slot slot = {.claimed = 14};
-    assert_false(vv_seal_claim(NULL, &slot, 6));
-    assert_false(vv_seal_claim(NULL, &slot, 8));
-    assert_true(vv_seal_claim(NULL, &slot, 7));
-    assert_false(vv_seal_claim(NULL, &slot, 7));
+    struct vv_slot slot = {.leader = vv_leader_word(7, VV_LEADER_NONE)};
+    assert_false(vv_seal_claim(&slot, 6));
+    assert_false(vv_seal_claim(&slot, 8));
+    assert_true(vv_seal_claim(&slot, 7));
+    assert_false(vv_seal_claim(&slot, 7));
+}
+
+/* The disk stands still under the first frame, and the second one's leader is appointed. Once the first is
+ * done, whoever is awake may lead the second, and only one does. */
+static void *append_one(void *arg)
+{
+    struct test_bed *bed = arg;
+    return varve_append(bed->log, "x", 1, NULL) == 0 ? NULL : bed;
+}
+
+static void test_seal__appointed_until_its_turn(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct test_gate gate = {.op = TEST_OP_WRITE_DSYNC};
+    pthread_t threads[2];
+    void *failed;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.writes_in_flight = 1, .mark_idle_ms = UINT32_MAX},
+              100);
+    uint64_t seq = atomic_load(&bed.log->open_seq) + 1;
+    struct vv_slot *next = vv_slot_at(bed.log, seq);
+    test_fault_set_hook(&bed.fault, test_gate_hook, &gate);
+    atomic_store(&gate.shut, 1);
+    assert_int_equal(pthread_create(&threads[0], NULL, append_one, &bed), 0);
+    BED_UNTIL(atomic_load(&gate.waiting) == 1);
+    assert_int_equal(pthread_create(&threads[1], NULL, append_one, &bed), 0);
+    BED_UNTIL(atomic_load(&next->leader) == vv_leader_word(seq, VV_LEADER_APPOINTED));
+    BED_UNTIL(atomic_load(&next->turn_waits) == 1);
+    /* Not its turn. */
+    assert_false(vv_seal_relieve(bed.log, next, seq));
+    atomic_store(&gate.shut, 0);
+    BED_UNTIL(varve_durable_lsn(bed.log) == 2);
+    assert_int_equal(atomic_load(&next->leader), vv_leader_word(seq, VV_LEADER_LEADS));
+    assert_false(vv_seal_relieve(bed.log, next, seq));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_end(&bed);
+}
+
+/* Whoever is awake leads, when it is the slot's turn, in place of the one appointed. */
+static void test_seal__relieved(void **state)
+{
+    (void)state;
+    static const struct varve_record record = {.data = "x", .data_bytes = 1};
+    struct test_bed bed;
+    struct vv_reservation r;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.mark_idle_ms = UINT32_MAX}, 100);
+    assert_int_equal(vv_reserve_take(bed.log, vv_record_bytes(1, 0), 1, VV_RESERVE_SHARED, 1, &r), 0);
+    vv_encode_record(bed.log, r.slot, r.offset, r.lsn, &record, 1, 1);
+    vv_encode_filled(r.slot, 1);
+    assert_false(vv_seal_relieve(bed.log, r.slot, r.seq)); /* nobody is appointed */
+    assert_true(vv_seal_claim(r.slot, r.seq));
+    assert_false(vv_seal_relieve(bed.log, r.slot, r.seq + 1)); /* another life */
+    assert_true(vv_seal_relieve(bed.log, r.slot, r.seq));
+    assert_int_equal(varve_durable_lsn(bed.log), r.lsn);
+    /* The appointed one, when it wakes: there is nothing left to do. */
+    vv_seal_lead(bed.log, r.slot);
+    assert_int_equal(bed_stats(&bed).frames, 1);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_end(&bed);
 }
 
 struct frames {
@@ -111,6 +175,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seal__group_wait),
         cmocka_unit_test(test_seal__claimed_once),
+        cmocka_unit_test(test_seal__appointed_until_its_turn),
+        cmocka_unit_test(test_seal__relieved),
         cmocka_unit_test(test_seal__headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
