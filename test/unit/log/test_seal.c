@@ -73,6 +73,7 @@ static void test_seal__appointed_until_its_turn(void **state)
     void *failed;
     bed_start(&bed, BED_MEMORY, &(struct varve_options){.writes_in_flight = 1, .mark_idle_ms = UINT32_MAX},
               100);
+    assert_null(append_one(&bed)); /* from here on a slot is open */
     uint64_t seq = atomic_load(&bed.log->open_seq) + 1;
     struct vv_slot *next = vv_slot_at(bed.log, seq);
     test_fault_set_hook(&bed.fault, test_gate_hook, &gate);
@@ -85,7 +86,7 @@ static void test_seal__appointed_until_its_turn(void **state)
     /* Not its turn. */
     assert_false(vv_seal_relieve(bed.log, next, seq));
     atomic_store(&gate.shut, 0);
-    BED_UNTIL(varve_durable_lsn(bed.log) == 2);
+    BED_UNTIL(varve_durable_lsn(bed.log) == 3);
     assert_int_equal(atomic_load(&next->leader), vv_leader_word(seq, VV_LEADER_LEADS));
     assert_false(vv_seal_relieve(bed.log, next, seq));
     for (unsigned i = 0; i < 2; i++) {
