@@ -280,6 +280,10 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
     vv_segment_name(log->next_number, name);
     if (rc == 0 && facts + atomic_load(&log->ready_count) >= VV_SEGMENTS_MAX)
         return vv_error_set(ret_error, VARVE_E_LIMIT, 0, "the log has %u segments", VV_SEGMENTS_MAX);
+    if (rc == 0 && log->next_number == UINT64_MAX)
+        return vv_error_set(ret_error, VARVE_E_LIMIT, 0,
+                            "a file in the directory bears the last number that a segment can have "
+                            "(ffffffffffffffff); move it away");
     if (rc == 0)
         segment = vv_prepare_segment(log);
     if (!segment)
@@ -298,7 +302,7 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
     if (rc == 0) {
         rc = io->dir_sync(io, log->dir);
         if (rc == 0 || io->unlink(io, log->dir, name) != 0)
-            log->next_number++;
+            log->next_number = vv_prepare_number_after(log->next_number);
     }
     if (rc != 0) {
         vv_prepare_discard(log, segment);

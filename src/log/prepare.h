@@ -26,5 +26,11 @@ static inline uint64_t vv_prepare_threshold(const struct varve_log *log)
     return log->options.segment_bytes / 4 * 3;
 }
 bool vv_prepare_is_spare(const char *name);
+/* The number behind one that a file has. The last one that there is is never given: where a file bears it, no
+ * segment can be made. */
+static inline uint64_t vv_prepare_number_after(uint64_t number)
+{
+    return number < UINT64_MAX ? number + 1 : number;
+}
 
 #endif

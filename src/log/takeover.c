@@ -85,7 +85,7 @@ static int tidy_up(struct varve_log *log, struct varve_error *ret_error)
     log->spare_count = t.spares;
     /* A file never gets the number again that it had: what is left in it would look like its own. */
     if (t.spare_number >= log->next_number)
-        log->next_number = t.spare_number + 1;
+        log->next_number = vv_prepare_number_after(t.spare_number);
     if (rc != 0)
         return vv_error_set(ret_error, rc == -ENOMEM ? VARVE_E_NOMEM : VARVE_E_IO, -rc,
                             "tidying up the directory");
@@ -193,6 +193,8 @@ static int take_blank(struct varve_log *log, const struct vv_link *link, struct 
     int rc;
 
     vv_segment_name(link->number, name);
+    if (vv_prepare_number_after(link->number) == link->number)
+        return 0; /* the last number is never given: not ours, and nothing could come behind it */
     if (link->file_bytes != log->options.segment_bytes || atomic_load(&log->ready_count) >= 2) {
         rc = io->unlink(io, log->dir, name);
         if (rc != 0)
@@ -245,7 +247,7 @@ int vv_open_segments(struct varve_log *log, const struct vv_chain *chain,
     log->next_number = log->manifest.first_segment;
     for (size_t i = 0; i < chain->count; i++) {
         if (chain->links[i].number >= log->next_number)
-            log->next_number = chain->links[i].number + 1;
+            log->next_number = vv_prepare_number_after(chain->links[i].number);
         if (chain->links[i].state != VV_LINK_BLANK && chain->links[i].number > last_used)
             last_used = chain->links[i].number;
     }

@@ -130,6 +130,44 @@ static void test_takeover__goes_on(void **state)
     bed_end(&bed);
 }
 
+/* A file with the last number that there is, whoever put it there: nothing comes behind that, and above all
+ * not number 0, which no reader would see. */
+static void test_takeover__last_number(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"wal-ffffffffffffffff.seg", "spare-ffffffffffffffff.seg"};
+    for (unsigned i = 0; i < 2; i++) {
+        struct test_bed bed;
+        struct varve_dir *dir;
+        struct varve_file *file;
+        int rc;
+        bed_start(&bed, BED_MEMORY, &(struct varve_options){.slot_bytes = 16384, .mark_idle_ms = 3600000},
+                  15000);
+        struct varve_io *io = &bed.memory.io;
+        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 3), 0);
+        assert_int_equal(bed_shut(&bed), 0);
+        assert_int_equal(io->dir_open(io, NULL, "log", 0, &dir, NULL), 0);
+        assert_int_equal(io->open(io, dir, names[i], VARVE_IO_WRITE | VARVE_IO_CREATE, &file), 0);
+        assert_int_equal(io->allocate(io, file, 1 << 20), 0);
+        io->close(io, file);
+        assert_int_equal(bed_open(&bed), 0);
+        do {
+            rc = test_ledger_append(&bed.ledger, bed.log, VARVE_DURABILITY_DEFAULT, NULL);
+        } while (rc == 0 && bed.ledger.acked_count < 1000);
+        assert_int_equal(rc, VARVE_E_LIMIT);
+        assert_int_equal(bed_shut(&bed), 0);
+        bed_check(&bed);
+        /* As the message says: without it the log goes on. */
+        assert_int_equal(io->unlink(io, dir, names[i]), 0);
+        io->dir_close(io, dir);
+        assert_int_equal(bed_open(&bed), 0);
+        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 300), 0);
+        assert_int_equal(bed_shut(&bed), 0);
+        bed_check(&bed);
+        bed_end(&bed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_takeover__syncs_what_it_read),
         cmocka_unit_test(test_takeover__tidies_up),
         cmocka_unit_test(test_takeover__goes_on),
+        cmocka_unit_test(test_takeover__last_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
