@@ -27,9 +27,10 @@ static int measure(struct varve_log *log, const struct varve_record *record, uin
     for (int i = 0; i < record->iov_count; i++) {
         if (record->iov[i].iov_len > 0 && !record->iov[i].iov_base)
             return VARVE_E_INVALID;
-        bytes += record->iov[i].iov_len;
-        if (bytes > log->options.record_max)
+        /* In this form: the sum of two lengths may be past what a word holds. */
+        if (record->iov[i].iov_len > log->options.record_max - bytes)
             return VARVE_E_TOO_LARGE;
+        bytes += record->iov[i].iov_len;
     }
     if (bytes > log->options.record_max)
         return VARVE_E_TOO_LARGE;

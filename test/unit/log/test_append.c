@@ -80,7 +80,7 @@ static void test_append__refusals(void **state)
     struct test_bed bed;
     char byte = 'x';
     struct iovec iov[2] = {{&byte, 1}, {NULL, 5}};
-    struct iovec vast[2] = {{&byte, SIZE_MAX}, {&byte, 2}};
+    struct iovec vast[2] = {{&byte, SIZE_MAX}, {&byte, 2}}, wraps[2] = {{&byte, 2}, {&byte, SIZE_MAX}};
     const struct {
         struct varve_record record;
         int rc;
@@ -90,6 +90,7 @@ static void test_append__refusals(void **state)
         {{.data = NULL, .data_bytes = 1}, VARVE_E_INVALID},
         {{.iov = iov, .iov_count = 2}, VARVE_E_INVALID},
         {{.iov = vast, .iov_count = 2}, VARVE_E_TOO_LARGE},
+        {{.iov = wraps, .iov_count = 2}, VARVE_E_TOO_LARGE},
         {{.iov = iov, .iov_count = -1}, VARVE_E_INVALID},
         {{.iov = NULL, .iov_count = 1}, VARVE_E_INVALID},
         {{.iov = iov, .iov_count = 1, .data = &byte, .data_bytes = 1}, VARVE_E_INVALID},
