@@ -2,6 +2,7 @@
 /* The Linux backend: the table, and the small things that its parts share. */
 #include "io/system.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -62,14 +63,16 @@ int vv_system_move_fd(int fd)
 }
 
 /* Source: setrlimit(2), RLIMIT_FSIZE: "delivery of a SIGXFSZ signal", which by default ends the process. */
-int vv_system_check_size(uint64_t size_bytes)
+uint64_t vv_system_size_limit(void)
 {
     struct rlimit limit;
-    if (size_bytes > INT64_MAX) {
-        return -EFBIG;
-    }
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0) {
-        return -errno;
-    }
-    return limit.rlim_cur != RLIM_INFINITY && size_bytes > limit.rlim_cur ? -EFBIG : 0;
+    int rc = getrlimit(RLIMIT_FSIZE, &limit);
+    assert(rc == 0);
+    (void)rc;
+    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+int vv_system_check_size(uint64_t size_bytes)
+{
+    return size_bytes > INT64_MAX || size_bytes > vv_system_size_limit() ? -EFBIG : 0;
 }

@@ -18,7 +18,8 @@ struct varve_dir {
 };
 
 struct varve_file {
-    int fd; /* [const after open] */
+    int fd;              /* [const after open] */
+    uint64_t size_limit; /* [const after open] RLIMIT_FSIZE as it was then */
     /* [atomic: any writer, only ever set] The file system does not know RWF_DSYNC. */
     _Atomic bool without_dsync;
 };
@@ -32,6 +33,8 @@ int vv_system_move_fd(int fd);
 
 /* -EFBIG where `size_bytes` is past RLIMIT_FSIZE, without the SIGXFSZ that the kernel would send along. */
 int vv_system_check_size(uint64_t size_bytes);
+/* RLIMIT_FSIZE; UINT64_MAX where there is none. */
+uint64_t vv_system_size_limit(void);
 
 /* system_stat.c: `name` below `fd`, or `fd` itself with an empty name. */
 int vv_system_stat_at(int fd, const char *name, struct varve_io_stat *ret_stat);

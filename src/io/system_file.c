@@ -54,8 +54,23 @@ static ssize_t system_write(int fd, const struct iovec *iov, int iov_count, uint
     return put < 0 ? -errno : put;
 }
 
+/* The kernel sends SIGXFSZ for a write past RLIMIT_FSIZE also where the file is that large already. The limit
+ * of the time of opening is what is compared with, to save a call at each write; it may have been raised. */
+static int system_check_end(const struct varve_file *file, const struct iovec *iov, int iov_count,
+                            uint64_t offset)
+{
+    uint64_t end = offset;
+    for (int i = 0; i < iov_count; i++) {
+        if (__builtin_add_overflow(end, iov[i].iov_len, &end)) {
+            return -EFBIG;
+        }
+    }
+    return end > file->size_limit ? vv_system_check_size(end) : 0;
+}
+
 /*
- * Errors: -EIO -ENOSPC -EDQUOT -EFBIG -EAGAIN -EINVAL (direct I/O that is not aligned, more than IOV_MAX
+ * Errors: -EIO -ENOSPC -EDQUOT -EFBIG (also where RLIMIT_FSIZE would end the process; not where it was
+ * lowered since the file was opened) -EAGAIN -EINVAL (direct I/O that is not aligned, more than IOV_MAX
  * pieces, an offset past the largest there is). With `dsync` an error says nothing of whether the bytes are
  * there, or durable: the kernel gives one code for a write that failed and a sync that failed. Writing all of
  * it again is sound then, for that hands every byte to the kernel anew; a sync alone would not be.
@@ -66,8 +81,9 @@ static ssize_t system_write(int fd, const struct iovec *iov, int iov_count, uint
 ssize_t vv_system_pwritev(struct varve_io *io, struct varve_file *file, const struct iovec *iov,
                           int iov_count, uint64_t offset, int dsync)
 {
-    if (offset > INT64_MAX) {
-        return -EINVAL;
+    int rc = offset > INT64_MAX ? -EINVAL : system_check_end(file, iov, iov_count, offset);
+    if (rc != 0) {
+        return rc;
     }
     if (!dsync) {
         return system_write(file->fd, iov, iov_count, offset, 0);
@@ -83,7 +99,7 @@ ssize_t vv_system_pwritev(struct varve_io *io, struct varve_file *file, const st
     if (put <= 0) {
         return put;
     }
-    int rc = vv_system_sync(io, file);
+    rc = vv_system_sync(io, file);
     return rc != 0 ? rc : put;
 }
 

@@ -191,6 +191,34 @@ static int run_file_size(void *arg)
     return 0;
 }
 
+/* A log that was made without a limit, opened by a process that has one: an error, and not the signal that
+ * ends the process. */
+static int run_file_size_of_a_log(void *arg)
+{
+    struct varve_error error = {.message = ""};
+    struct varve_log *log;
+    char *path = test_tmp_join(arg, "larger");
+    uint64_t records = 0;
+    TEST_CHILD_CHECK(varve_open(path, &plain, &log, &error) == 0);
+    TEST_CHILD_CHECK(varve_append(log, payload, sizeof payload, &records) == 0);
+    TEST_CHILD_CHECK(varve_close(log, &error) == 0);
+    struct rlimit limit = {0, RLIM_INFINITY};
+    TEST_CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    TEST_CHILD_CHECK(varve_open(path, &plain, &log, &error) == VARVE_E_IO && error.sys_errno == EFBIG);
+    limit.rlim_cur = 1 << 18;
+    TEST_CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    TEST_CHILD_CHECK(varve_open(path, &plain, &log, &error) == 0);
+    TEST_CHILD_CHECK(fill_disk(log, &records) != 0 && records > 10);
+    TEST_CHILD_CHECK(varve_close(log, &error) != 0 && error.sys_errno == EFBIG);
+    limit.rlim_cur = RLIM_INFINITY;
+    TEST_CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    TEST_CHILD_CHECK(varve_open(path, &plain, &log, &error) == 0);
+    TEST_CHILD_CHECK(varve_last_lsn(log) >= records);
+    TEST_CHILD_CHECK(varve_close(log, &error) == 0);
+    free(path);
+    return 0;
+}
+
 static int run_descriptors(void *arg)
 {
     struct varve_error error = {.message = ""};
@@ -228,6 +256,7 @@ static void test_surroundings__limits(void **state)
     (void)state;
     char *dir = test_tmp_new();
     assert_int_equal(test_child_run(run_file_size, dir), 0);
+    assert_int_equal(test_child_run(run_file_size_of_a_log, dir), 0);
     test_tmp_empty(dir);
     assert_int_equal(test_child_run(run_descriptors, dir), 0);
     test_tmp_free(dir);

@@ -97,11 +97,42 @@ static int allocate_past_limit(void *arg)
     return 0;
 }
 
+/* A file that was made when there was no limit, or a larger one. */
+static int write_past_limit(void *arg)
+{
+    struct varve_io *io = varve_io_system();
+    struct varve_dir *dir;
+    struct varve_file *file;
+    struct iovec iov = {"x", 1}, two[2] = {{"xy", 2}, {"z", 1}};
+    TEST_CHILD_CHECK(io->dir_open(io, NULL, arg, 0, &dir, NULL) == 0);
+    TEST_CHILD_CHECK(io->open(io, dir, "larger", VARVE_IO_WRITE | VARVE_IO_CREATE, &file) == 0);
+    TEST_CHILD_CHECK(io->allocate(io, file, 100000) == 0);
+    io->close(io, file);
+    TEST_CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){65536, 90000}) == 0);
+    TEST_CHILD_CHECK(io->open(io, dir, "larger", VARVE_IO_WRITE, &file) == 0);
+    for (int dsync = 0; dsync < 2; dsync++) {
+        TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, 65536, dsync) == -EFBIG);
+        TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, 99999, dsync) == -EFBIG);
+        TEST_CHILD_CHECK(io->pwritev(io, file, two, 2, 65534, dsync) == -EFBIG);
+        TEST_CHILD_CHECK(io->pwritev(io, file, two, 2, 65533, dsync) == 3);
+        TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, INT64_MAX, dsync) == -EFBIG);
+        TEST_CHILD_CHECK(io->pwritev(io, file, &(struct iovec){"x", SIZE_MAX}, 1, 2, dsync) == -EFBIG);
+    }
+    /* Raised while the file is open. */
+    TEST_CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){90000, 90000}) == 0);
+    TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, 89999, 1) == 1);
+    TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, 90000, 1) == -EFBIG);
+    io->close(io, file);
+    io->dir_close(io, dir);
+    return 0;
+}
+
 static void test_system__file_size_limit(void **state)
 {
     (void)state;
     char *path = test_tmp_new();
     assert_int_equal(test_child_run(allocate_past_limit, path), 0);
+    assert_int_equal(test_child_run(write_past_limit, path), 0);
     test_tmp_free(path);
     assert_int_equal(vv_system_check_size((uint64_t)INT64_MAX + 1), -EFBIG);
 }
