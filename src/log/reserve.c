@@ -328,12 +328,15 @@ int vv_reserve_take(struct varve_log *log, uint64_t bytes, uint32_t count, enum 
 
 uint64_t vv_reserve_last_lsn(struct varve_log *log)
 {
-    for (;;) {
+    for (unsigned tries = 0;; pause_briefly(&tries)) {
         uint64_t seq = atomic_load(&log->open_seq);
         struct vv_slot *slot = vv_slot_at(log, seq);
         uint64_t first_lsn = atomic_load(&slot->first_lsn), word = atomic_load(&slot->word);
 
-        if (atomic_load(&slot->seq) == seq && atomic_load(&log->open_seq) == seq)
+        /* Is the slot behind it numbered already, then records may be in that one too, and their appenders
+         * back: whoever opens it is about to say so. */
+        if (atomic_load(&vv_slot_at(log, seq + 1)->seq) != seq + 1 && atomic_load(&slot->seq) == seq &&
+            atomic_load(&log->open_seq) == seq)
             return first_lsn + vv_word_count(word) - 1;
     }
 }

@@ -171,6 +171,42 @@ static void test_reserve__no_space(void **state)
     bed_end(&bed);
 }
 
+static void *ask_last_lsn(void *arg)
+{
+    struct blocked *asking = arg;
+    atomic_fetch_add(&asking->done, 1);
+    asking->rc = (int)varve_last_lsn(asking->bed->log);
+    return NULL;
+}
+
+/* Whoever opens a slot was held up between letting appenders in and saying that it is open. A record that came
+ * in meanwhile has its LSN, and its appender may ask at once for all to be durable. */
+static void test_reserve__last_lsn_of_a_slot_being_opened(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    pthread_t thread;
+    bed_start(&bed, BED_MEMORY, &small, 100);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 1), 0);
+    uint64_t seq = atomic_load(&bed.log->open_seq);
+    vv_reserve_close(bed.log, vv_slot_at(bed.log, seq));
+    assert_int_equal(atomic_load(&bed.log->open_seq), seq + 1);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 1), 0);
+    atomic_store(&bed.log->open_seq, seq);
+    struct blocked asking = {.bed = &bed};
+    assert_int_equal(pthread_create(&thread, NULL, ask_last_lsn, &asking), 0);
+    BED_UNTIL(atomic_load(&asking.done) == 1);
+    for (int i = 0; i < 20; i++) {
+        bed_pause();
+    }
+    atomic_store(&bed.log->open_seq, seq + 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(asking.rc, 2);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_reserve__backpressure_blocks),
         cmocka_unit_test(test_reserve__each_lsn_once),
         cmocka_unit_test(test_reserve__no_space),
+        cmocka_unit_test(test_reserve__last_lsn_of_a_slot_being_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
