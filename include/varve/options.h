@@ -95,7 +95,7 @@ struct varve_options {
     uint32_t sector_bytes; /* frames start at multiples of this; 512 to 4096, a power of two; what the device
                                   needs for direct I/O, 512 at least */
     uint32_t writes_in_flight; /* frames being written at once; 1 to slot_count / 2; 1 on two cores or fewer,
-                                  else 2; always 1 in `strict` mode */
+                                  else 2; always 1 in `strict` mode and with backend buffered */
     uint32_t group_wait_us;    /* how long a leader waits for company; up to 1,000,000; 0 */
     uint32_t sync_interval_ms; /* `interval`: time between syncs; 100 */
     uint64_t sync_bytes;       /* `buffered`: at most this much is not synced, or two slots; up to half of all

@@ -66,6 +66,10 @@ int vv_device_choose(struct varve_log *log, struct varve_error *ret_error)
     }
     if (!log->direct || align < 512)
         align = 512;
+    /* An error of writing back pages is told once, to whoever syncs the file next, for whichever pages it
+     * was. Were two syncs under way, the other could be told that all is well of pages that were lost. */
+    if (!log->direct)
+        o->writes_in_flight = 1;
     o->backend = log->direct ? VARVE_BACKEND_DIRECT : VARVE_BACKEND_BUFFERED;
     if (o->sector_bytes == 0)
         o->sector_bytes = align;

@@ -87,11 +87,58 @@ static void test_device__faults(void **state)
     assert_int_equal(choose(512, VARVE_BACKEND_BUFFERED, 0, EIO, &s), 0);
 }
 
+struct flight {
+    _Atomic int now, most;
+};
+
+static int flight_hook(void *arg, const struct test_fault_call *call)
+{
+    struct flight *flight = arg;
+    if (call->op != TEST_OP_WRITE_DSYNC) {
+        return 0;
+    }
+    int now = atomic_fetch_add(&flight->now, 1) + 1;
+    int most = atomic_load(&flight->most);
+    while (now > most && !atomic_compare_exchange_weak(&flight->most, &most, now)) {
+    }
+    bed_pause();
+    atomic_fetch_sub(&flight->now, 1);
+    return 0;
+}
+
+/* An error of the page cache is told to one caller of sync only. So only one may be under way. */
+static void test_device__one_sync_at_a_time_through_the_page_cache(void **state)
+{
+    (void)state;
+    for (int backend = VARVE_BACKEND_DIRECT; backend <= VARVE_BACKEND_BUFFERED; backend++) {
+        struct test_bed bed;
+        struct flight flight = {0};
+        bed_start(&bed, BED_MEMORY,
+                  &(struct varve_options){
+                      .backend = (enum varve_backend)backend, .writes_in_flight = 4, .slot_bytes = 4096},
+                  2000);
+        test_fault_set_hook(&bed.fault, flight_hook, &flight);
+        assert_int_equal(bed_crowd(&bed, 8, 50), 0);
+        test_fault_set_hook(&bed.fault, NULL, NULL);
+        if (backend == VARVE_BACKEND_DIRECT) {
+            assert_int_equal(bed_stats(&bed).writes_in_flight, 4);
+            assert_true(atomic_load(&flight.most) > 1);
+        } else {
+            assert_int_equal(bed_stats(&bed).writes_in_flight, 1);
+            assert_int_equal(atomic_load(&flight.most), 1);
+        }
+        assert_int_equal(bed_shut(&bed), 0);
+        bed_check(&bed);
+        bed_end(&bed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_device__choice),
         cmocka_unit_test(test_device__faults),
+        cmocka_unit_test(test_device__one_sync_at_a_time_through_the_page_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

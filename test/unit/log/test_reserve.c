@@ -179,8 +179,8 @@ static void *ask_last_lsn(void *arg)
     return NULL;
 }
 
-/* Whoever opens a slot was held up between letting appenders in and saying that it is open. A record that came
- * in meanwhile has its LSN, and its appender may ask at once for all to be durable. */
+/* Whoever opens a slot was held up between letting appenders in and saying that it is open. A record that
+ * came in meanwhile has its LSN, and its appender may ask at once for all to be durable. */
 static void test_reserve__last_lsn_of_a_slot_being_opened(void **state)
 {
     (void)state;
