@@ -35,6 +35,7 @@ struct varve_cursor {
     uint32_t index;   /* of the next record in the frame */
     uint64_t time_us; /* of the last record given: times never decrease */
     bool held;        /* a frame was read and may not be given yet */
+    uint64_t alone;   /* bytes read from disk when nobody was seen to write */
 
     struct vv_salvage salvage; /* sound records of a damaged frame, under the policy skip */
     uint64_t lost;
@@ -73,6 +74,7 @@ static int start_walk(struct varve_cursor *c, uint64_t lsn)
     c->walk.damaged = on_damage;
     c->walk.damaged_arg = c;
     c->walk.live = at_home(c) || vv_lock_held(c->log->io, c->log->dir, NULL);
+    c->alone = 0;
     c->body = NULL;
     c->held = false;
     c->time_us = 0;
@@ -179,6 +181,12 @@ static int may_give(struct varve_cursor *c, bool *ret_may)
     if (at_home(c)) {
         *ret_may = atomic_load(&c->log->durable_lsn) >= last;
         return 0;
+    }
+    /* A writer may have come since the walk began. Asked after the bytes were read: if there is none now, then
+     * they are no write under way. */
+    if (!c->walk.live && c->alone != c->walk.scan.bytes_read) {
+        c->walk.live = vv_lock_held(c->log->io, c->log->dir, NULL);
+        c->alone = c->walk.scan.bytes_read;
     }
     if (!c->walk.live)
         return 0;

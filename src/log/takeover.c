@@ -281,7 +281,8 @@ int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_err
     last_lsn = walk.expected > log->recovery.first_lsn ? walk.expected - 1 : 0;
     while ((rc = vv_walk_next(&walk, &frame, &error)) == 0)
         last_lsn = walk.expected - 1;
-    if (walk.live)
+    /* Asked again: a writer may have come since, and what was read be its. */
+    if (walk.live || vv_lock_held(log->io, log->dir, NULL))
         last_lsn = walk.vouched < last_lsn ? walk.vouched : last_lsn;
     atomic_store(&log->durable_lsn, last_lsn);
     log->recovery.last_lsn = last_lsn;

@@ -233,6 +233,33 @@ static void test_cursor__beside_a_writer(void **state)
     test_sample_close(&s);
 }
 
+/* The writer comes when the cursor stands in the middle of a log that nobody had open: from then on it gives
+ * what is vouched for, and no more. */
+static void test_cursor__before_a_writer(void **state)
+{
+    (void)state;
+    struct test_sample s;
+    struct varve_log *reader = NULL;
+    test_sample_make(&s, TEST_SAMPLE_BIG, 3, true);
+    assert_int_equal(test_sample_try(&s, VARVE_POLICY_TRUNCATE, VARVE_OPEN_READ_ONLY, &reader, NULL), 0);
+    struct varve_cursor *cursor = cursor_on(reader, VARVE_POLICY_HALT);
+    expect(&s, cursor, 1);
+    struct varve_log *log = test_sample_open(&s, VARVE_POLICY_TRUNCATE);
+    test_sample_append(&s, log, 1);
+    expect(&s, cursor, 2);
+    expect(&s, cursor, 3);
+    expect_end(cursor);
+    test_sample_append(&s, log, 1);
+    expect(&s, cursor, 4);
+    expect_end(cursor);
+    assert_int_equal(varve_close(log, NULL), 0);
+    expect(&s, cursor, 5);
+    expect_end(cursor);
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_close(reader, NULL), 0);
+    test_sample_close(&s);
+}
+
 /* A write under way is not a tear, under no policy: here it is half of a frame that nobody vouches for. */
 static void test_cursor__write_under_way(void **state)
 {
@@ -564,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_cursor__recycled_under_it),
         cmocka_unit_test(test_cursor__never_past_durable),
         cmocka_unit_test(test_cursor__beside_a_writer),
+        cmocka_unit_test(test_cursor__before_a_writer),
         cmocka_unit_test(test_cursor__write_under_way),
         cmocka_unit_test(test_cursor__several_at_once),
         cmocka_unit_test(test_cursor__sizes),

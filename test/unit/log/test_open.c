@@ -102,6 +102,43 @@ static void test_open__lsns_go_on(void **state)
     bed_end(&bed);
 }
 
+static struct varve_log *comer;
+
+/* A writer opens the log and appends, when the first frame is about to be read. */
+static int writer_comes(void *arg, const struct test_fault_call *call)
+{
+    struct varve_options options = bed.options;
+    (void)arg;
+    if (comer != NULL || call->op != TEST_OP_PREAD || call->offset < 4096) {
+        return 0;
+    }
+    options.io = &bed.memory.io;
+    options.flags = 0;
+    assert_int_equal(varve_open("log", &options, &comer, NULL), 0);
+    assert_int_equal(test_ledger_fill(&bed.ledger, comer, 1), 0);
+    return 0;
+}
+
+/* Then what is durable is again only what something vouches for. */
+static void test_open__a_writer_comes_meanwhile(void **state)
+{
+    (void)state;
+    comer = NULL;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.mark_idle_ms = 3600000}, 100);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 5), 0);
+    assert_int_equal(bed_shut(&bed), 0);
+    test_fault_set_hook(&bed.fault, writer_comes, NULL);
+    bed.options.flags = VARVE_OPEN_READ_ONLY;
+    assert_int_equal(bed_open(&bed), 0);
+    assert_non_null(comer);
+    assert_int_equal(varve_last_lsn(comer), 6);
+    assert_int_equal(varve_durable_lsn(bed.log), 5);
+    assert_int_equal(bed_shut(&bed), 0);
+    assert_int_equal(varve_close(comer, NULL), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 static void test_open__arguments(void **state)
 {
     (void)state;
@@ -119,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_open__flags),
         cmocka_unit_test(test_open__read_only),
         cmocka_unit_test(test_open__lsns_go_on),
+        cmocka_unit_test(test_open__a_writer_comes_meanwhile),
         cmocka_unit_test(test_open__arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
