@@ -182,8 +182,8 @@ static int may_give(struct varve_cursor *c, bool *ret_may)
         *ret_may = atomic_load(&c->log->durable_lsn) >= last;
         return 0;
     }
-    /* A writer may have come since the walk began. Asked after the bytes were read: if there is none now, then
-     * they are no write under way. */
+    /* A writer may have come since the walk began. Asked after the bytes were read: if there is none now,
+     * then they are no write under way. */
     if (!c->walk.live && c->alone != c->walk.scan.bytes_read) {
         c->walk.live = vv_lock_held(c->log->io, c->log->dir, NULL);
         c->alone = c->walk.scan.bytes_read;

@@ -78,8 +78,8 @@ static uint64_t start_lsn(const struct varve_log *log, const struct vv_chain *ch
     return 0;
 }
 
-/* The time of the last record: its frame's, and how long after. A frame too large for the window holds one
- * record, which set the frame's time itself. */
+/* The time of the last record: its frame's, and how long after. The only record of a frame set the frame's
+ * time itself, and may be too large to be read for this. */
 static int last_time(struct vv_walk *walk, uint64_t *ret_us, struct varve_error *ret_error)
 {
     const struct vv_scan_frame *last = &walk->last;
@@ -88,7 +88,7 @@ static int last_time(struct vv_walk *walk, uint64_t *ret_us, struct varve_error 
     int rc;
 
     *ret_us = last->header.time_us;
-    if (last->header.count == 0 || last->header.stored_bytes > VV_SCAN_WINDOW_BYTES)
+    if (last->header.count <= 1)
         return 0;
     for (size_t i = 0; i < walk->chain->count; i++) {
         if (walk->chain->links[i].number == walk->last_segment) {

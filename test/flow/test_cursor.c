@@ -477,6 +477,46 @@ static void test_cursor__times_behind_a_torn_segment(void **state)
     test_sample_close(&s);
 }
 
+/* The last frame is larger than what is read at once, and holds many records. */
+static void test_cursor__times_behind_a_large_frame(void **state)
+{
+    (void)state;
+    struct test_sample s;
+    struct test_clock clock;
+    struct varve_entry entry;
+    test_sample_init(&s, TEST_SAMPLE_BIG);
+    test_clock_init(&clock, &s.memory.io, 5000000, 3, 1);
+    s.options.durability = VARVE_BUFFERED;
+    s.options.segment_bytes = 16 << 20;
+    s.options.slot_bytes = 2 << 20;
+    s.options.slot_count = 4;
+    struct varve_log *log = open_with(&s, &clock);
+    for (int i = 0; i < 8; i++) {
+        test_sample_append(&s, log, 1);
+        test_clock_advance(&clock, 1000000);
+    }
+    assert_int_equal(varve_close(log, NULL), 0);
+    test_sample_map(&s);
+    assert_int_equal(s.frames[0].records, 8);
+    test_clock_set_realtime(&clock, 1);
+    s.options.sector_bytes = 4096; /* in a fresh segment, where a cursor can begin without the times before */
+    log = open_with(&s, &clock);
+    test_sample_append(&s, log, 1);
+    assert_int_equal(varve_sync(log), 0);
+    struct varve_cursor *cursor = cursor_on(log, VARVE_POLICY_HALT);
+    assert_int_equal(varve_cursor_seek_lsn(cursor, 8), 0);
+    assert_int_equal(varve_cursor_next(cursor, &entry), 0);
+    uint64_t before = entry.time_us;
+    assert_true(before >= 12000000);
+    assert_int_equal(varve_cursor_seek_lsn(cursor, 9), 0);
+    assert_int_equal(varve_cursor_next(cursor, &entry), 0);
+    assert_true(entry.time_us >= before);
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_close(log, NULL), 0);
+    test_clock_close(&clock);
+    test_sample_close(&s);
+}
+
 /* Before, between, on and after every time there is. */
 static void test_cursor__seek_time(void **state)
 {
@@ -598,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_cursor__record_fields),
         cmocka_unit_test(test_cursor__times_never_decrease),
         cmocka_unit_test(test_cursor__times_behind_a_torn_segment),
+        cmocka_unit_test(test_cursor__times_behind_a_large_frame),
         cmocka_unit_test(test_cursor__seek_time),
         cmocka_unit_test(test_cursor__empty),
         cmocka_unit_test(test_cursor__memory_mode),

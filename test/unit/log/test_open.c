@@ -153,10 +153,8 @@ static void test_open__arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open__flags),
-        cmocka_unit_test(test_open__read_only),
-        cmocka_unit_test(test_open__lsns_go_on),
-        cmocka_unit_test(test_open__a_writer_comes_meanwhile),
+        cmocka_unit_test(test_open__flags),      cmocka_unit_test(test_open__read_only),
+        cmocka_unit_test(test_open__lsns_go_on), cmocka_unit_test(test_open__a_writer_comes_meanwhile),
         cmocka_unit_test(test_open__arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
