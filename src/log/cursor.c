@@ -399,6 +399,17 @@ static int next(struct varve_cursor *c, struct varve_entry *e)
     }
 }
 
+/* All that is there was given, and nothing says where the log begins and how far it went. */
+static int end_without_manifest(struct varve_cursor *c)
+{
+    if (c->chain.manifest_rc == 0 || c->walk.policy == VARVE_POLICY_SKIP)
+        return VARVE_END;
+    c->walk.damage.verdict = VARVE_VERDICT_CORRUPT;
+    return vv_error_set(&c->error, VARVE_E_CORRUPT, 0,
+                        "%s; whether this was all that the log held cannot be told",
+                        c->chain.manifest_error.message);
+}
+
 int varve_cursor_next(struct varve_cursor *c, struct varve_entry *ret_entry)
 {
     int rc;
@@ -408,6 +419,8 @@ int varve_cursor_next(struct varve_cursor *c, struct varve_entry *ret_entry)
     if (atomic_load(&c->log->gate) == VARVE_E_FORKED)
         return vv_error_set(&c->error, VARVE_E_FORKED, 0, "%s", c->log->path);
     rc = next(c, ret_entry);
+    if (rc == VARVE_END)
+        rc = end_without_manifest(c);
     /* Damage where the log was trimmed meanwhile is no damage: the file is gone, or has begun another life.
      */
     if (rc < 0 && rc != VARVE_E_NOMEM) {

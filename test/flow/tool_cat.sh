@@ -144,6 +144,18 @@ expect_text err '1 record is gone'
 sed 1000d lines >want
 expect_same want out
 
+# Without MANIFEST nobody knows where the log begins and ends: what is there is given, and then that is said.
+for what in rm 'flip 30'; do
+    damaged
+    if [[ $what == rm ]]; then rm damaged.log/MANIFEST; else flip damaged.log/MANIFEST 30; fi
+    expect 1 "$VARVE" cat damaged.log
+    expect_text err '^varve cat: damaged.log: .*MANIFEST.*cannot be told$'
+    expect_same lines out
+    expect 1 "$VARVE" tail damaged.log
+    expect 0 "$VARVE" cat --policy skip damaged.log
+    expect_same lines out
+done
+
 # ---- outputs that end or fail ----
 
 code=0

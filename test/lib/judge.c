@@ -174,7 +174,7 @@ void test_judge_read_only(struct test_sample *sample, const struct test_verdict 
             assert_int_equal(varve_durable_lsn(log), v->last);
         }
         for (unsigned k = 0; k < 3; k++) {
-            int rc = v->without_manifest ? 0 : outcome(v, all_policies[k]);
+            int rc = outcome(v, all_policies[k]);
             enum varve_verdict found =
                 test_judge_read(sample, log, all_policies[k], v, rc != 0 ? rc : VARVE_END);
             if (rc != 0 || !is_damage(v)) {
