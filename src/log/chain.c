@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "log/manifest.h"
 #include "log/prepare.h"
@@ -106,6 +107,18 @@ int vv_chain_open_file(struct varve_io *io, struct varve_dir *dir, const char *n
     if (rc != 0)
         return vv_error_set(ret_error, VARVE_E_IO, -rc, "%s: cannot be opened", name);
     return 0;
+}
+
+struct vv_link vv_chain_guess(const struct vv_link *link)
+{
+    struct vv_link guess = *link;
+    uint32_t sector = link->header.sector_bytes;
+
+    if (link->state == VV_LINK_BLANK || sector < VV_SECTOR_BYTES_MIN || sector > VV_SECTOR_BYTES_MAX ||
+        !vv_is_power_of_two(sector))
+        guess.header.sector_bytes = VV_SECTOR_BYTES_MIN;
+    guess.header.capacity = link->file_bytes;
+    return guess;
 }
 
 /* Reads one header into `link`. 1: the file is gone again. */
@@ -272,10 +285,8 @@ int vv_chain_load_file(struct vv_chain *chain, struct varve_io *io, struct varve
     rc = read_link(chain, chain->links, ret_error);
     if (rc == 1)
         rc = vv_error_set(ret_error, VARVE_E_NOT_FOUND, 0, "%s: there is no such file", name);
-    chain->links[0].number = chain->links[0].header.number;
-    if (rc == 0 && chain->links[0].state == VV_LINK_BAD)
-        rc = vv_error_set(ret_error, VARVE_E_FORMAT, 0,
-                          "%s: not a segment of a log, or its header is damaged", name);
+    if (chain->links[0].state != VV_LINK_BAD || !vv_segment_name_parse(name, &chain->links[0].number))
+        chain->links[0].number = chain->links[0].header.number;
     set_ends(chain);
     if (rc != 0)
         vv_chain_free(chain);

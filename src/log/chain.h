@@ -51,10 +51,14 @@ struct vv_chain {
 int vv_chain_load(struct vv_chain *chain, struct varve_io *io, struct varve_dir *dir,
                   struct varve_error *ret_error);
 
-/* A chain of one file, which may have any name; its header says its number. Errors: FORMAT (no header of
- * ours) and as above. */
+/* A chain of one file, which may have any name; its header says its number, and if that does not check the
+ * name may. The file may be anything: then its link is BAD. Errors: as above. */
 int vv_chain_load_file(struct vv_chain *chain, struct varve_io *io, struct varve_dir *dir, const char *name,
                        struct varve_error *ret_error);
+
+/* A segment without a sound header, with what must be assumed of it to look for frames in its file: the
+ * sectors that its header names if that is possible, and all of the file. */
+struct vv_link vv_chain_guess(const struct vv_link *link);
 
 /* Opens a file of the log for reading. Errors: NOT_REGULAR IO (sys_errno ENOENT when there is none). */
 int vv_chain_open_file(struct varve_io *io, struct varve_dir *dir, const char *name,

@@ -92,21 +92,29 @@ static int show_record(const struct inspection *in, const struct vv_scan_frame *
     return in->visitor->record(in->visitor->arg, &info);
 }
 
-static int show_records(struct inspection *in, const struct vv_scan_frame *frame)
+/* `trusted`: the frame's header checks. If not, only the records at its beginning that are sound in
+ * themselves are shown, and nothing is said of the rest. */
+static int show_records(struct inspection *in, const struct vv_scan_frame *frame, bool trusted)
 {
-    uint64_t offset = 0;
+    const struct vv_frame_header *h = &frame->header;
+    uint64_t offset = 0, start = frame->offset + VV_FRAME_HEADER_BYTES;
+    uint64_t room = in->scan.file_bytes > start ? in->scan.file_bytes - start : 0;
     const uint8_t *body;
     int rc;
 
-    if (!in->visitor->record || frame->header.count == 0)
+    if (!in->visitor->record || h->count == 0)
+        return 0;
+    if (!trusted && (h->codec != 0 || h->stored_bytes > VV_FRAME_BODY_MAX || h->stored_bytes > room))
         return 0;
     rc = vv_scan_body(&in->scan, frame, &body, in->ret_error);
-    for (uint32_t i = 0; rc == 0 && i < frame->header.count; i++) {
-        uint64_t lsn = frame->header.first_lsn + i, at = offset;
+    for (uint32_t i = 0; rc == 0 && i < h->count; i++) {
+        uint64_t lsn = h->first_lsn + i, at = offset;
         struct vv_record record;
-        enum vv_record_status status = vv_record_decode(body, frame->header.raw_bytes, at,
+        enum vv_record_status status = vv_record_decode(body, trusted ? h->raw_bytes : h->stored_bytes, at,
                                                         vv_record_seed(in->log_seed, lsn), &record, &offset);
 
+        if (!trusted && status != VV_RECORD_OK)
+            break;
         rc = show_record(in, frame, lsn, at, &record, status);
         if (status == VV_RECORD_LOST)
             break;
@@ -143,9 +151,7 @@ static int show_frame(struct inspection *in, const struct vv_link *link, const s
     if (info.state == VARVE_FRAME_SOUND && h->count != 0 && h->first_lsn >= link->end_lsn)
         info.state = VARVE_FRAME_SUPERSEDED;
     rc = in->visitor->frame ? in->visitor->frame(in->visitor->arg, &info) : 0;
-    if (rc == 0 && status != VV_SCAN_BROKEN)
-        rc = show_records(in, frame);
-    return rc;
+    return rc != 0 ? rc : show_records(in, frame, status != VV_SCAN_BROKEN);
 }
 
 /* The scan stands where no sound frame begins: shows what there is up to the next one. Returns with the scan
@@ -196,6 +202,50 @@ static int inspect_frames(struct inspection *in, const struct vv_link *link)
     return rc;
 }
 
+/* Whether the first frame of a segment without a sound header begins where it should. */
+static bool has_frame(struct inspection *in, const struct vv_link *link)
+{
+    struct vv_link guess = vv_chain_guess(link);
+    struct vv_scan_frame frame;
+    enum vv_scan_status status = VV_SCAN_NONE;
+
+    if (link->file_bytes < 2 * VV_SEGMENT_HEADER_BYTES ||
+        vv_scan_open(&in->scan, &in->chain, &guess, NULL) != 0)
+        return false;
+    if (vv_scan_look(&in->scan, &frame, &status, NULL) != 0)
+        status = VV_SCAN_NONE;
+    vv_scan_close(&in->scan);
+    return status != VV_SCAN_NONE && status != VV_SCAN_FULL;
+}
+
+/* A segment whose header does not check: whatever looks like a frame, sector by sector. Where the salt is
+ * damaged no frame checks, and its records still may. */
+static int inspect_headless(struct inspection *in, const struct vv_link *link)
+{
+    struct vv_link guess = vv_chain_guess(link);
+    int rc;
+
+    if (!has_frame(in, link))
+        return 0;
+    rc = vv_scan_open(&in->scan, &in->chain, &guess, in->ret_error);
+    in->log_seed =
+        vv_record_log_seed(in->chain.manifest_rc == 0 ? in->chain.manifest.uuid : link->header.uuid);
+    while (rc == 0) {
+        struct vv_scan_frame frame;
+        enum vv_scan_status status;
+
+        rc = vv_scan_look(&in->scan, &frame, &status, in->ret_error);
+        if (rc != 0 || status == VV_SCAN_FULL)
+            break;
+        if (status != VV_SCAN_NONE && status != VV_SCAN_OTHER)
+            rc = show_frame(in, link, &frame, status);
+        in->scan.offset =
+            frame.offset + (status == VV_SCAN_FRAME ? frame.bytes : in->scan.place.sector_bytes);
+    }
+    vv_scan_close(&in->scan);
+    return rc;
+}
+
 static int inspect_link(struct inspection *in, const struct vv_link *link)
 {
     char name[VV_SEGMENT_NAME_BYTES];
@@ -206,6 +256,8 @@ static int inspect_link(struct inspection *in, const struct vv_link *link)
     if (rc == 0 &&
         (link->state == VV_LINK_SOUND || (link->state == VV_LINK_FOREIGN && link->header.codec == 0)))
         rc = inspect_frames(in, link);
+    else if (rc == 0 && link->state == VV_LINK_BAD)
+        rc = inspect_headless(in, link);
     return rc == VARVE_E_TRIMMED ? 0 : rc;
 }
 
@@ -243,6 +295,8 @@ static int inspect_file(struct inspection *in, struct varve_io *io, const char *
     if (rc != 0)
         return rc;
     rc = vv_chain_load_file(&in->chain, io, dir, name, in->ret_error);
+    if (rc == 0 && in->chain.links[0].state == VV_LINK_BAD && !has_frame(in, &in->chain.links[0]))
+        rc = vv_error_set(in->ret_error, VARVE_E_FORMAT, 0, "%s: not a segment of a log", name);
     if (rc == 0)
         rc = inspect_link(in, &in->chain.links[0]);
     vv_chain_free(&in->chain);

@@ -260,14 +260,8 @@ static struct evidence gather(struct vv_walk *walk, const struct vv_link *link)
 {
     struct evidence e = {0, 0};
     struct vv_scan *scan = &walk->scan;
-    struct vv_link guess = *link;
-    uint32_t sector = link->header.sector_bytes;
+    struct vv_link guess = vv_chain_guess(link);
 
-    if (link->state == VV_LINK_BLANK || sector < VV_SECTOR_BYTES_MIN || sector > VV_SECTOR_BYTES_MAX ||
-        !vv_is_power_of_two(sector))
-        sector = VV_SECTOR_BYTES_MIN;
-    guess.header.sector_bytes = sector;
-    guess.header.capacity = link->file_bytes;
     if (link->file_bytes < 2 * VV_SEGMENT_HEADER_BYTES || vv_scan_open(scan, walk->chain, &guess, NULL) != 0)
         return e;
     for (;;) {

@@ -104,8 +104,25 @@ expect_equal "$sum" "$(cat damaged/* | cksum)" 'dump changed the log'
 rm -rf damaged
 cp -r log damaged
 flip "$(segment_file damaged 1)" 50
-expect 1 "$VARVE" dump damaged
-expect_text out '^segment 1 .*  damaged header$'
+for where in damaged "$(segment_file damaged 1)"; do
+    expect 1 "$VARVE" dump "$where"
+    expect_text out '^segment 1 .*  damaged header$'
+    expect_text out '^  frame @4096  LSN 1 to 3 .*  sound$'
+    expect_text out '^    record 103 @.*  sound$'
+    "$VARVE" dump --json "$where" >out
+    expect_equal 103 "$(grep -c '"kind":"record".*"state":"sound"' out)" 'records behind a damaged header'
+done
+# Without the right salt no frame checks; its records do.
+flip "$(segment_file damaged 1)" 50
+flip "$(segment_file damaged 1)" 44
+for where in damaged "$(segment_file damaged 1)"; do
+    expect 1 "$VARVE" dump "$where"
+    expect_text out '^  frame @4096  LSN 1 to 3 .*  damaged header$'
+    expect_text out '^    record 103 @.*  sound$'
+done
+cp "$(segment_file damaged 1)" elsewhere
+expect 1 "$VARVE" dump elsewhere
+expect_text out '^    record 103 @.*  sound$'
 rm -rf damaged
 cp -r log damaged
 flip "$(segment_file damaged 1)" $(($(nth log frame offset 5) + 24))
