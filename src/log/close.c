@@ -56,8 +56,6 @@ static void free_segments(struct varve_log *log)
 void vv_close_free(struct varve_log *log)
 {
     stop_threads(log);
-    if (log->registered)
-        vv_lock_unregister(log);
     free_segments(log);
     vv_free(log->buffers);
     vv_free(log->slots);
@@ -68,8 +66,7 @@ void vv_close_free(struct varve_log *log)
         vv_event_close(atomic_load(&log->event_fd));
     vv_free(atomic_load(&log->observer));
     /* Last of the files: whoever waits for the lock finds everything done. */
-    if (log->lock_file)
-        log->io->close(log->io, log->lock_file);
+    vv_lock_leave(log);
     if (log->dir)
         log->io->dir_close(log->io, log->dir);
     pthread_mutex_destroy(&log->place_mutex);

@@ -96,7 +96,7 @@ bool vv_lock_held(struct varve_io *io, struct varve_dir *dir, int64_t *ret_pid)
     return held;
 }
 
-/* Every log that is open for writing in this process: a fork must find them all. */
+/* Every log of this process that has its lock: a fork must find them all. */
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
 static struct varve_log *registry;
@@ -140,33 +140,51 @@ static void set_handlers(void)
     registry_rc = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-int vv_lock_register(struct varve_log *log)
+static void add(struct varve_log *log)
 {
-    pthread_once(&registry_once, set_handlers);
-    if (registry_rc != 0)
-        return VARVE_E_NOMEM;
-    pthread_mutex_lock(&registry_mutex);
     log->registry_prev = NULL;
     log->registry_next = registry;
     if (registry)
         registry->registry_prev = log;
     registry = log;
     log->registered = true;
-    pthread_mutex_unlock(&registry_mutex);
-    return 0;
 }
 
-void vv_lock_unregister(struct varve_log *log)
+static void take_out(struct varve_log *log)
+{
+    if (log->registry_prev)
+        log->registry_prev->registry_next = log->registry_next;
+    else
+        registry = log->registry_next;
+    if (log->registry_next)
+        log->registry_next->registry_prev = log->registry_prev;
+    log->registered = false;
+}
+
+/* The mutex is held over the calls on the file: a fork between locking and adding would leave a child that
+ * has the lock and does not know it, for as long as it lives. */
+int vv_lock_enter(struct varve_log *log, struct varve_error *ret_error)
+{
+    int rc;
+
+    pthread_once(&registry_once, set_handlers);
+    if (registry_rc != 0)
+        return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "fork handlers cannot be set");
+    pthread_mutex_lock(&registry_mutex);
+    rc = vv_lock_take(log->io, log->dir, &log->lock_file, ret_error);
+    if (rc == 0)
+        add(log);
+    pthread_mutex_unlock(&registry_mutex);
+    return rc;
+}
+
+void vv_lock_leave(struct varve_log *log)
 {
     pthread_mutex_lock(&registry_mutex);
     if (log->registered) {
-        if (log->registry_prev)
-            log->registry_prev->registry_next = log->registry_next;
-        else
-            registry = log->registry_next;
-        if (log->registry_next)
-            log->registry_next->registry_prev = log->registry_prev;
-        log->registered = false;
+        take_out(log);
+        log->io->close(log->io, log->lock_file);
+        log->lock_file = NULL;
     }
     pthread_mutex_unlock(&registry_mutex);
 }

@@ -15,9 +15,10 @@ int vv_lock_take(struct varve_io *io, struct varve_dir *dir, struct varve_file *
 /* Whether somebody holds it; *ret_pid (may be NULL) is who, -1 if that is not known. Changes nothing. */
 bool vv_lock_held(struct varve_io *io, struct varve_dir *dir, int64_t *ret_pid);
 
-/* From now on a fork leaves the child with a log that refuses everything, and without the lock. Errors:
- * NOMEM. */
-int vv_lock_register(struct varve_log *log);
-void vv_lock_unregister(struct varve_log *log);
+/* Takes the log's lock. From then on, and at no moment between, a fork leaves the child with a log that
+ * refuses everything, and without the lock. Errors: as vv_lock_take, NOMEM. */
+int vv_lock_enter(struct varve_log *log, struct varve_error *ret_error);
+/* Gives it back, if the log has it. */
+void vv_lock_leave(struct varve_log *log);
 
 #endif

@@ -284,7 +284,7 @@ static int load_chain(struct varve_log *log, struct vv_chain *chain, struct varv
         if (rc != 0)
             return rc;
     }
-    rc = vv_lock_take(log->io, log->dir, &log->lock_file, ret_error);
+    rc = vv_lock_enter(log, ret_error);
     return rc != 0 ? rc : vv_chain_load(chain, log->io, log->dir, ret_error);
 }
 
@@ -302,8 +302,6 @@ static int open_writer(struct varve_log *log, struct varve_error *ret_error)
         rc = start_threads(log, ret_error);
     if (rc == 0)
         rc = wait_ready(log, ret_error);
-    if (rc == 0 && vv_lock_register(log) != 0)
-        rc = vv_error_set(ret_error, VARVE_E_NOMEM, 0, "fork handlers cannot be set");
     return rc;
 }
 

@@ -173,14 +173,17 @@ static void test_lock__child_outlives_parent(void **state)
         }
         pid_t grandchild = fork();
         if (grandchild == 0) {
-            /* Until the test lets go of the pipe. */
-            close(ready[0]);
+            /* Here, for only now the handlers of fork have run. Until the test ends it. */
+            grandchild = getpid();
             alarm(60);
+            if (write(ready[1], &grandchild, sizeof grandchild) != sizeof grandchild) {
+                _exit(1);
+            }
             for (;;) {
                 pause();
             }
         }
-        _exit(write(ready[1], &grandchild, sizeof grandchild) == sizeof grandchild ? 0 : 2);
+        _exit(grandchild > 0 ? 0 : 2);
     }
     pid_t grandchild = 0;
     assert_int_equal(read(ready[0], &grandchild, sizeof grandchild), sizeof grandchild);
@@ -196,6 +199,80 @@ static void test_lock__child_outlives_parent(void **state)
     test_tmp_free(path);
 }
 
+/* Forks when a call is made, once; the child lives until `go` is closed, and knows nothing of logs. */
+struct forker {
+    void (*close)(struct varve_io *io, struct varve_file *file);
+    bool at_rename;
+    const struct varve_file *at_close;
+    int go[2];
+    pid_t pid;
+};
+
+static struct forker forker;
+
+static void forker_fork(void)
+{
+    int ready[2];
+    char byte = 'x';
+    assert_int_equal(pipe(forker.go), 0);
+    assert_int_equal(pipe(ready), 0);
+    forker.pid = fork();
+    if (forker.pid == 0) {
+        close(forker.go[1]);
+        /* Only now the handlers of fork have run. */
+        _exit(write(ready[1], &byte, 1) == 1 && read(forker.go[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(forker.go[0]);
+}
+
+static int forker_hook(void *arg, const struct test_fault_call *call)
+{
+    (void)arg;
+    if (forker.at_rename && call->op == TEST_OP_RENAME) {
+        forker.at_rename = false;
+        forker_fork();
+    }
+    return 0;
+}
+
+static void forker_close(struct varve_io *io, struct varve_file *file)
+{
+    if (forker.at_close == file) {
+        forker.at_close = NULL;
+        forker_fork();
+    }
+    forker.close(io, file);
+}
+
+/* A fork while a log is being opened, or closed: the child gets no part of the lock then either. */
+static void test_lock__fork_in_between(void **state)
+{
+    (void)state;
+    for (int closing = 0; closing < 2; closing++) {
+        struct test_bed bed;
+        bed_init(&bed, BED_DISK, &plain, 100);
+        forker = (struct forker){.close = bed.fault.pass.io.close, .at_rename = !closing};
+        bed.fault.pass.io.close = forker_close;
+        test_fault_set_hook(&bed.fault, forker_hook, NULL);
+        assert_int_equal(bed_open(&bed), 0);
+        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 1), 0);
+        forker.at_close = closing ? bed.log->current->file : NULL;
+        assert_int_equal(bed_shut(&bed), 0);
+        assert_true(forker.pid > 0);
+        assert_int_equal(bed_open(&bed), 0);
+        assert_int_equal(bed_shut(&bed), 0);
+        int status;
+        close(forker.go[1]);
+        assert_int_equal(waitpid(forker.pid, &status, 0), forker.pid);
+        assert_int_equal(status, 0);
+        bed_check(&bed);
+        bed_end(&bed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_lock__dies_with_its_process),
         cmocka_unit_test(test_lock__fork),
         cmocka_unit_test(test_lock__child_outlives_parent),
+        cmocka_unit_test(test_lock__fork_in_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
