@@ -366,6 +366,9 @@ void *vv_prepare_run(void *arg)
 
 static int take(struct varve_log *log, struct vv_segment **ret_segment, struct varve_error *ret_error)
 {
+    /* Why the last try failed is no answer: it may be long ago. One that ends from now on is. */
+    uint32_t begun = atomic_load(&log->ready_event);
+
     for (;;) {
         uint32_t seen = atomic_load(&log->ready_event);
         struct vv_segment *segment;
@@ -387,7 +390,7 @@ static int take(struct varve_log *log, struct vv_segment **ret_segment, struct v
         }
         vv_prepare_kick(log);
         rc = atomic_load(&log->space_error);
-        if (rc != 0 || atomic_load(&log->failed) || atomic_load(&log->stop_prepare))
+        if ((rc != 0 && seen != begun) || atomic_load(&log->failed) || atomic_load(&log->stop_prepare))
             return vv_error_set(ret_error, rc != 0 ? rc : VARVE_E_READONLY, 0,
                                 "there is no segment to go on in");
         (void)vv_wait_on(&log->ready_event, seen, VV_WAIT_FOREVER);

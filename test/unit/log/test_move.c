@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "lib/bed.h"
+#include "log/prepare.h"
 #include "varve/inspect.h"
 
 /* Where each record stands, and its checksum, which does not depend on the segment. */
@@ -112,6 +113,45 @@ static void test_move__failed_file_is_left_alone(void **state)
     bed_end(&bed);
 }
 
+/* There was no space for the next segment, and now there is: whoever moves has one made, and does not take
+ * the last try's word for it. */
+static void test_move__space_is_asked_for_again(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.slot_bytes = 16384, .mark_idle_ms = 3600000}, 15000);
+    test_memory_set_space(&bed.memory, 1 << 20);
+    do {
+        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 1), 0);
+    } while (atomic_load(&bed.log->room_bytes) >= vv_prepare_threshold(bed.log));
+    BED_UNTIL(atomic_load(&bed.log->space_error) == VARVE_E_NOSPC);
+    test_memory_set_space(&bed.memory, UINT64_MAX);
+    test_fault_fail_once(&bed.fault, TEST_OP_WRITE_DSYNC, 0, EIO);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 1), 0);
+    assert_int_equal(bed_stats(&bed).moves, 1);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 100), 0);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
+/* Nor does it hang where there is none. */
+static void test_move__no_space(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.slot_bytes = 16384, .mark_idle_ms = 3600000}, 15000);
+    test_memory_set_space(&bed.memory, 1 << 20);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 3), 0);
+    test_fault_fail_once(&bed.fault, TEST_OP_WRITE_DSYNC, 0, EIO);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 1), VARVE_E_SYNC);
+    assert_int_equal(varve_error_first(bed.log, NULL), VARVE_E_SYNC);
+    assert_int_equal(bed_shut(&bed), VARVE_E_SYNC);
+    test_memory_set_space(&bed.memory, UINT64_MAX);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 /* Every so many writes one fails, by turns before and after the bytes arrived. */
 static void move_often(const struct varve_options *options, size_t bytes_max, unsigned threads,
                        unsigned count, long every)
@@ -195,9 +235,14 @@ static void test_move__buffered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_move__single_thread), cmocka_unit_test(test_move__failed_file_is_left_alone),
-        cmocka_unit_test(test_move__eight_threads), cmocka_unit_test(test_move__four_writes_in_flight),
-        cmocka_unit_test(test_move__strict),        cmocka_unit_test(test_move__large_records),
+        cmocka_unit_test(test_move__single_thread),
+        cmocka_unit_test(test_move__failed_file_is_left_alone),
+        cmocka_unit_test(test_move__space_is_asked_for_again),
+        cmocka_unit_test(test_move__no_space),
+        cmocka_unit_test(test_move__eight_threads),
+        cmocka_unit_test(test_move__four_writes_in_flight),
+        cmocka_unit_test(test_move__strict),
+        cmocka_unit_test(test_move__large_records),
         cmocka_unit_test(test_move__buffered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
