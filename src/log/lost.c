@@ -204,13 +204,26 @@ static int set_aside(struct varve_io *io, struct varve_dir *dir, struct varve_di
     return rc;
 }
 
+/* Whether the file ends in the middle of a line, as a power cut may leave it. */
+static int ends_torn(struct varve_io *io, struct varve_file *file, uint64_t bytes, bool *ret_torn)
+{
+    char last = '\n';
+    ssize_t n = 1;
+
+    while (bytes > 0 && (n = io->pread(io, file, &last, 1, bytes - 1)) == -EINTR)
+        ;
+    *ret_torn = n == 1 && last != '\n';
+    return n == 1 ? 0 : n < 0 ? (int)n : -EIO;
+}
+
 static int add_line(struct varve_io *io, struct varve_dir *sub, const struct vv_damage *damage,
                     const char *name)
 {
     char line[LINE_BYTES];
     struct varve_io_stat stat;
     struct varve_file *file;
-    struct iovec iov;
+    struct iovec iov[2] = {{"\n", 1}, {line, 0}};
+    bool torn = false;
     ssize_t n;
     int len, rc;
 
@@ -225,16 +238,20 @@ static int add_line(struct varve_io *io, struct varve_dir *sub, const struct vv_
                    varve_verdict_name(damage->verdict), name);
     len += snprintf(line + len, sizeof line - (size_t)len, " crc32c %08" PRIx32 "\n",
                     vv_crc32c(0, line, (size_t)len));
+    iov[1].iov_len = (size_t)len;
     rc = io->stat(io, file, &stat);
-    iov = (struct iovec){line, (size_t)len};
-    n = rc == 0 ? io->pwritev(io, file, &iov, 1, stat.size_bytes, 0) : rc;
-    if (n == len)
-        rc = io->sync(io, file);
-    else
-        rc = n < 0 ? (int)n : -EIO;
-    /* A line that did not get there whole would spoil the next one. */
-    if (rc != 0)
-        (void)io->truncate(io, file, stat.size_bytes);
+    if (rc == 0)
+        rc = ends_torn(io, file, stat.size_bytes, &torn);
+    if (rc == 0) {
+        n = io->pwritev(io, file, torn ? iov : iov + 1, torn ? 2 : 1, stat.size_bytes, 0);
+        if (n == len + torn)
+            rc = io->sync(io, file);
+        else
+            rc = n < 0 ? (int)n : -EIO;
+        /* A line that did not get there whole, or may not be durable, does not count. */
+        if (rc != 0)
+            (void)io->truncate(io, file, stat.size_bytes);
+    }
     io->close(io, file);
     return rc;
 }
