@@ -80,7 +80,7 @@ void vv_scan_refresh(struct vv_scan *scan)
 }
 
 /* Fills the window from `offset` with at least `len` bytes; zeros stand for what lies past the end of the
- * file. */
+ * file. What is read beyond `len` is only read ahead: a bad sector there is no error yet. */
 static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_error *ret_error)
 {
     size_t want = len > READ_BYTES ? len : READ_BYTES, got = 0;
@@ -93,6 +93,10 @@ static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_
 
         if (n == -EINTR)
             continue;
+        if (n < 0 && want > len) {
+            want = got > len ? got : len;
+            continue;
+        }
         if (n < 0)
             return vv_error_set(ret_error, VARVE_E_IO, (int)-n,
                                 "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment,
@@ -257,6 +261,38 @@ static int look_beyond(struct vv_scan *scan, uint64_t from_lsn, uint64_t want_ls
     return 0;
 }
 
+/* Steps over zeros up to `end`, or one window. *ret_zero: there were some. */
+static int step_over(struct vv_scan *scan, uint64_t end, bool *ret_zero, struct varve_error *ret_error)
+{
+    uint64_t sector = scan->place.sector_bytes, left = vv_min_u64(end - scan->offset, READ_BYTES);
+    const uint8_t *bytes;
+    int rc = bytes_at(scan, scan->offset, sector, &bytes, ret_error);
+
+    if (rc != 0)
+        return rc;
+    left = vv_min_u64(left, scan->window_bytes - (scan->offset - scan->window_at));
+    left = vv_round_down(left, sector);
+    *ret_zero = true;
+    if (left > sector && vv_is_zero(bytes, left))
+        scan->offset += left;
+    else if (vv_is_zero(bytes, sector))
+        scan->offset += sector;
+    else
+        *ret_zero = false;
+    return 0;
+}
+
+int vv_scan_zeros(struct vv_scan *scan, struct varve_error *ret_error)
+{
+    uint64_t end = vv_min_u64(scan->place.capacity, scan->file_bytes);
+    bool zero = true;
+    int rc = 0;
+
+    while (rc == 0 && zero && scan->offset + scan->place.sector_bytes <= end)
+        rc = step_over(scan, end, &zero, ret_error);
+    return rc;
+}
+
 int vv_scan_beyond(struct vv_scan *scan, uint64_t within_bytes, uint64_t from_lsn, uint64_t want_lsn,
                    struct vv_scan_rest *ret_rest, struct varve_error *ret_error)
 {
@@ -269,23 +305,14 @@ int vv_scan_beyond(struct vv_scan *scan, uint64_t within_bytes, uint64_t from_ls
     memset(ret_rest, 0, sizeof *ret_rest);
     ret_rest->all_zero = true;
     while (rc == 0 && !enough && scan->offset + sector <= end && scan->offset < scan->file_bytes) {
-        size_t left = vv_min_u64(end - scan->offset, READ_BYTES);
-        const uint8_t *bytes;
+        bool zero;
 
         /* Most of what is looked through here is zeros: those go by in large steps. */
-        rc = bytes_at(scan, scan->offset, sector, &bytes, ret_error);
+        rc = step_over(scan, end, &zero, ret_error);
         if (rc != 0)
             break;
-        left = vv_min_u64(left, scan->window_bytes - (scan->offset - scan->window_at));
-        left = vv_round_down(left, sector);
-        if (vv_is_zero(bytes, left)) {
-            scan->offset += left;
+        if (zero)
             continue;
-        }
-        if (vv_is_zero(bytes, sector)) {
-            scan->offset += sector;
-            continue;
-        }
         ret_rest->all_zero = false;
         if (scan->offset == start)
             scan->offset += sector; /* the break itself was looked at by the caller */

@@ -64,6 +64,9 @@ int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_
 int vv_scan_body(struct vv_scan *scan, const struct vv_scan_frame *frame, const uint8_t **ret_body,
                  struct varve_error *ret_error);
 
+/* Steps over sectors that are all zero, to the end if there is nothing else. Errors: IO. */
+int vv_scan_zeros(struct vv_scan *scan, struct varve_error *ret_error);
+
 /* What lies behind scan->offset, sector by sector. */
 struct vv_scan_rest {
     bool all_zero; /* from the offset to the end */

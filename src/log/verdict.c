@@ -211,27 +211,33 @@ struct evidence {
 
 /* How many records at the beginning of the body are sound and in their place; without the salt that is all
  * that can be checked. */
-static uint32_t sound_records(struct vv_walk *walk, const struct vv_scan_frame *frame)
+static int sound_records(struct vv_walk *walk, const struct vv_scan_frame *frame, uint32_t *ret_count,
+                         struct varve_error *ret_error)
 {
     uint32_t log_seed = vv_record_log_seed(walk->chain->manifest.uuid), count = 0;
     const struct vv_frame_header *h = &frame->header;
     uint64_t offset = 0, room = walk->scan.file_bytes - frame->offset - VV_FRAME_HEADER_BYTES;
     struct vv_record record;
     const uint8_t *body;
+    int rc;
 
-    if (h->codec != 0 || h->stored_bytes > VV_FRAME_BODY_MAX || h->stored_bytes > room ||
-        vv_scan_body(&walk->scan, frame, &body, NULL) != 0)
+    *ret_count = 0;
+    if (h->codec != 0 || h->stored_bytes > VV_FRAME_BODY_MAX || h->stored_bytes > room)
         return 0;
+    rc = vv_scan_body(&walk->scan, frame, &body, ret_error);
+    if (rc != 0)
+        return rc;
     while (count < h->count &&
            vv_record_decode(body, h->stored_bytes, offset, vv_record_seed(log_seed, h->first_lsn + count),
                             &record, &offset) == VV_RECORD_OK)
         count++;
-    return count;
+    *ret_count = count;
+    return 0;
 }
 
 /* Weighs what stands at scan->offset, and steps behind it. */
-static void weigh(struct vv_walk *walk, const struct vv_scan_frame *frame, enum vv_scan_status status,
-                  struct evidence *e)
+static int weigh(struct vv_walk *walk, const struct vv_scan_frame *frame, enum vv_scan_status status,
+                 struct evidence *e, struct varve_error *ret_error)
 {
     const struct vv_frame_header *h = &frame->header;
     uint32_t count = status == VV_SCAN_FRAME ? h->count : 0;
@@ -239,9 +245,12 @@ static void weigh(struct vv_walk *walk, const struct vv_scan_frame *frame, enum 
 
     walk->scan.offset += status == VV_SCAN_FRAME ? frame->bytes : walk->scan.place.sector_bytes;
     if (h->first_lsn == 0 || h->durable_lsn >= h->first_lsn)
-        return;
+        return 0;
     if (status == VV_SCAN_BROKEN && h->count != 0) {
-        count = sound_records(walk, frame);
+        int rc = sound_records(walk, frame, &count, ret_error);
+
+        if (rc != 0)
+            return rc;
         trusted = count != 0;
     } else if (status == VV_SCAN_BROKEN) {
         /* A mark has no record to vouch for it, but it comes just behind one. */
@@ -251,53 +260,68 @@ static void weigh(struct vv_walk *walk, const struct vv_scan_frame *frame, enum 
         e->durable = vv_max_u64(e->durable, h->durable_lsn);
     if (count != 0)
         e->last = vv_max_u64(e->last, h->first_lsn + count - 1);
+    return 0;
 }
 
 /* Reads a segment whose header is gone, or does not check. Its salt may be gone with it, so that every header
  * of a frame is "broken"; what can be checked all the same is a record's own checksum, which starts from UUID
  * and LSN. */
-static struct evidence gather(struct vv_walk *walk, const struct vv_link *link)
+static int gather(struct vv_walk *walk, const struct vv_link *link, struct evidence *ret_evidence,
+                  struct varve_error *ret_error)
 {
-    struct evidence e = {0, 0};
     struct vv_scan *scan = &walk->scan;
     struct vv_link guess = vv_chain_guess(link);
+    int rc;
 
-    if (link->file_bytes < 2 * VV_SEGMENT_HEADER_BYTES || vv_scan_open(scan, walk->chain, &guess, NULL) != 0)
-        return e;
-    for (;;) {
+    *ret_evidence = (struct evidence){0, 0};
+    if (link->file_bytes < 2 * VV_SEGMENT_HEADER_BYTES)
+        return 0;
+    rc = vv_scan_open(scan, walk->chain, &guess, ret_error);
+    /* Removed meanwhile: trimmed, and no part of the log any more. */
+    if (rc == VARVE_E_TRIMMED)
+        return 0;
+    while (rc == 0) {
         struct vv_scan_frame frame;
         enum vv_scan_status status;
 
-        if (vv_scan_look(scan, &frame, &status, NULL) != 0 || status == VV_SCAN_FULL)
+        rc = vv_scan_zeros(scan, ret_error);
+        if (rc == 0)
+            rc = vv_scan_look(scan, &frame, &status, ret_error);
+        if (rc != 0 || status == VV_SCAN_FULL)
             break;
-        weigh(walk, &frame, status, &e);
+        rc = weigh(walk, &frame, status, ret_evidence, ret_error);
     }
     vv_scan_close(scan);
-    return e;
+    return rc;
 }
 
-bool vv_verdict_headless(struct vv_walk *walk, const struct vv_link *link)
+int vv_verdict_headless(struct vv_walk *walk, const struct vv_link *link, bool *ret_headless,
+                        struct varve_error *ret_error)
 {
     uint64_t known = vv_max_u64(known_lsn(walk), walk->vouched);
     struct evidence e;
+    int rc;
 
+    *ret_headless = false;
     /* After a clean shutdown at just this LSN, whatever stands here is not the log's. */
     if (link->end_lsn != UINT64_MAX || (link->state != VV_LINK_BLANK && link->state != VV_LINK_BAD) ||
         closed_here(walk) || (walk->live && link->state == VV_LINK_BLANK))
-        return false;
-    e = gather(walk, link);
+        return 0;
+    rc = gather(walk, link, &e, ret_error);
+    if (rc != 0)
+        return rc;
     if (e.durable >= walk->expected || (link->state == VV_LINK_BAD && known >= walk->expected)) {
         set(walk, VARVE_VERDICT_CORRUPT, link->number, 0, link->file_bytes,
             vv_max_u64(vv_max_u64(e.durable, e.last), known));
         say_lost(&walk->damage, link->state == VV_LINK_BLANK ? "the header of the segment is gone"
                                                              : "the header of the segment does not check");
-        return true;
+        *ret_headless = true;
+    } else if (link->state == VV_LINK_BAD) {
+        set(walk, VARVE_VERDICT_TORN, link->number, 0, link->file_bytes, walk->expected - 1);
+        say_torn(walk, 0);
+        *ret_headless = true;
     }
-    if (link->state == VV_LINK_BLANK)
-        return false;
-    set(walk, VARVE_VERDICT_TORN, link->number, 0, link->file_bytes, walk->expected - 1);
-    say_torn(walk, 0);
-    return true;
+    return 0;
 }
 
 /* A log that was trimmed kept a file to go on from. */

@@ -20,8 +20,10 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
 /* The segment `link` starts past the LSN that must come. */
 void vv_verdict_gap(struct vv_walk *walk, const struct vv_link *link);
 
-/* The last segments have no sound header: true when one of them must have had one. */
-bool vv_verdict_headless(struct vv_walk *walk, const struct vv_link *link);
+/* The last segments have no sound header: *ret_headless when one of them must have had one. Closes the scan,
+ * or leaves it as it is. Errors: IO NOT_REGULAR. */
+int vv_verdict_headless(struct vv_walk *walk, const struct vv_link *link, bool *ret_headless,
+                        struct varve_error *ret_error);
 
 /* There is no segment left. */
 void vv_verdict_chain_end(struct vv_walk *walk);

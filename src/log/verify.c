@@ -153,26 +153,33 @@ static void check_chain(struct reading *r)
     }
 }
 
-static void count_superseded(struct reading *r)
+static int count_superseded(struct reading *r, struct varve_error *ret_error)
 {
     struct vv_scan_frame frame;
     enum vv_scan_status status;
+    int rc = 0;
 
-    for (size_t i = 0; i < r->chain.count; i++) {
+    for (size_t i = 0; rc == 0 && i < r->chain.count; i++) {
         const struct vv_link *link = &r->chain.links[i];
 
         /* Only where a later segment starts before this one is full can something be left behind. */
         if (link->state != VV_LINK_SOUND || link->end_lsn == UINT64_MAX ||
             link->header.base_lsn < link->end_lsn)
             continue;
-        if (vv_scan_open(&r->walk.scan, &r->chain, link, NULL) != 0)
+        rc = vv_scan_open(&r->walk.scan, &r->chain, link, ret_error);
+        /* Removed meanwhile. */
+        if (rc == VARVE_E_TRIMMED) {
+            rc = 0;
             continue;
-        while (vv_scan_look(&r->walk.scan, &frame, &status, NULL) == 0 && status == VV_SCAN_FRAME) {
+        }
+        while (rc == 0 && (rc = vv_scan_look(&r->walk.scan, &frame, &status, ret_error)) == 0 &&
+               status == VV_SCAN_FRAME) {
             r->result->superseded_frames++;
             r->walk.scan.offset += frame.bytes;
         }
         vv_scan_close(&r->walk.scan);
     }
+    return rc;
 }
 
 static int read_all(struct reading *r, const struct varve_options *o, struct varve_error *ret_error)
@@ -246,7 +253,9 @@ int varve_verify(const char *path, const struct varve_options *options, varve_da
         finish_found(&r, start_us);
         result.clean_shutdown = r.chain.manifest_rc == 0 && r.chain.manifest.clean;
         result.writer_alive = r.walk.live;
-        count_superseded(&r);
+        rc = count_superseded(&r, ret_error);
+    }
+    if (rc == 0) {
         result.size = ret_result->size;
         memcpy(ret_result, &result, vv_min_u64(ret_result->size, sizeof result));
     } else {

@@ -115,10 +115,14 @@ static int enter(struct vv_walk *walk, struct varve_error *ret_error)
 {
     struct vv_link *link = &walk->chain->links[walk->index];
     struct vv_resume resume = {true, VV_SEGMENT_HEADER_BYTES};
+    bool headless = false;
     int rc;
 
     if (link->state != VV_LINK_SOUND || link->end_lsn <= walk->expected) {
-        if (link->end_lsn == UINT64_MAX && vv_verdict_headless(walk, link)) {
+        rc = vv_verdict_headless(walk, link, &headless, ret_error);
+        if (rc != 0)
+            return rc;
+        if (headless) {
             resume.in_segment = false;
             rc = settle(walk, &resume, ret_error);
             return rc == 0 ? VARVE_END : rc;
@@ -181,8 +185,12 @@ static int at_break(struct vv_walk *walk, const struct vv_scan_frame *frame, enu
         const struct vv_damage kept = walk->damage;
         const struct vv_link *next = &walk->chain->links[walk->index + 1];
         uint64_t offset = walk->scan.offset;
+        bool headless;
 
-        if (vv_verdict_headless(walk, next)) {
+        rc = vv_verdict_headless(walk, next, &headless, ret_error);
+        if (rc != 0)
+            return rc;
+        if (headless) {
             resume.in_segment = false;
             walk->index++;
             return settle(walk, &resume, ret_error);
