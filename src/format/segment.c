@@ -22,6 +22,7 @@ enum {
     AT_CODEC = 72,
     AT_FLAGS = 76,
     AT_REUSED = 80,
+    AT_BEFORE = 88,
     AT_CRC = 124,
 };
 
@@ -42,6 +43,7 @@ void vv_segment_encode(const struct vv_segment_header *h, uint8_t *out)
     vv_put_u32(out + AT_CODEC, h->codec);
     vv_put_u32(out + AT_FLAGS, h->flags);
     vv_put_u32(out + AT_REUSED, h->reused);
+    vv_put_u64(out + AT_BEFORE, h->before);
     vv_put_u32(out + AT_CRC, vv_crc32c(0, out, AT_CRC));
 }
 
@@ -78,6 +80,7 @@ enum vv_segment_status vv_segment_decode(const uint8_t *bytes, size_t len,
     h->codec = vv_get_u32(bytes + AT_CODEC);
     h->flags = vv_get_u32(bytes + AT_FLAGS);
     h->reused = vv_get_u32(bytes + AT_REUSED);
+    h->before = vv_get_u64(bytes + AT_BEFORE);
     h->crc_stored = vv_get_u32(bytes + AT_CRC);
     h->crc_computed = vv_crc32c(0, bytes, AT_CRC);
     if (memcmp(bytes + AT_MAGIC, magic, sizeof magic) != 0 || h->crc_stored != h->crc_computed)

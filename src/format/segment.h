@@ -33,6 +33,7 @@ struct vv_segment_header {
     uint32_t codec;
     uint32_t flags;
     uint32_t reused;                   /* 1: bytes of an earlier life may lie behind the last frame */
+    uint64_t before;                   /* the segment in use before this one; 0 = none, or not told */
     uint32_t crc_stored, crc_computed; /* set by decode */
 };
 

@@ -97,6 +97,7 @@ struct varve_log {
     /* -- placing [place_mutex] -- */
     _Alignas(64) pthread_mutex_t place_mutex;
     struct vv_segment *current;      /* NULL: the next frame starts a segment */
+    uint64_t number_before;          /* of the segment that was in use last; 0 = none was */
     _Atomic uint64_t room_bytes;     /* bytes left in current; read without the mutex by reserve */
     _Atomic uint64_t placed_seq;     /* every slot below has its place */
     _Atomic uint32_t large_unplaced; /* large records that are reserved and not placed */

@@ -38,6 +38,7 @@ static int start_segment(struct varve_log *log, struct vv_slot *slot, struct var
         .created_us = atomic_load(&slot->time_us),
         .base_lsn = segment->base_lsn,
         .reused = segment->reused,
+        .before = log->number_before,
     };
     for (unsigned i = 0; i < VV_UUID_BYTES; i++)
         header.uuid[i] = log->manifest.uuid[i];
@@ -52,6 +53,7 @@ static int start_segment(struct varve_log *log, struct vv_slot *slot, struct var
     if (log->current)
         vv_prepare_retire(log, log->current);
     log->current = segment;
+    log->number_before = segment->number;
     atomic_store(&log->room_bytes, segment->capacity - VV_SEGMENT_HEADER_BYTES);
     VV_COUNT(log, segments_opened, 1);
     return 0;

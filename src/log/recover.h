@@ -14,7 +14,7 @@ struct vv_recovered {
     uint64_t end_segment;      /* the last segment with a frame or a header; 0 = none */
     uint64_t end_offset;       /* behind its last frame */
     uint64_t unvouched_offset; /* in it: all before is vouched for as durable */
-    uint64_t damaged_segment;  /* the last one without a sound header that frames are in; 0 = none */
+    uint64_t damaged_segment;  /* the last one that is missing, or has frames and no sound header; 0 = none */
     bool torn;                 /* it ends in a torn write */
     bool go_on;                /* new frames may follow there; else a fresh segment must begin */
 };

@@ -30,7 +30,7 @@ void vv_salvage_read(struct vv_salvage *s, struct varve_io *io, struct varve_dir
     struct varve_file *file;
 
     vv_salvage_clear(s);
-    if (damage->end_offset <= start)
+    if (damage->end_offset <= start || damage->trust == VV_TRUST_NONE)
         return;
     length = vv_min_u64(damage->end_offset - start, BYTES_MAX);
     vv_segment_name(damage->segment, name);
@@ -52,6 +52,21 @@ void vv_salvage_read(struct vv_salvage *s, struct varve_io *io, struct varve_dir
     s->lsn = damage->lsn_first;
     s->lsn_last = damage->lsn_last;
     s->log_seed = log_seed;
+    s->vouched_only = damage->trust == VV_TRUST_VOUCHED;
+}
+
+/* Whether a frame says that the LSN was durable. Its header cannot be checked, but for what it says of
+ * itself. */
+static bool is_vouched(const struct vv_salvage *s, uint64_t lsn)
+{
+    for (uint64_t at = 0; at + VV_FRAME_HEADER_BYTES <= s->length; at += VV_SECTOR_BYTES_MIN) {
+        uint64_t first = vv_get_u64(s->bytes + at + 24), durable = vv_get_u64(s->bytes + at + 32);
+
+        if (memcmp(s->bytes + at, "VFRM", 4) == 0 && durable >= lsn && durable < first &&
+            first <= s->lsn_last + 1)
+            return true;
+    }
+    return false;
 }
 
 /* Stands at the next place where a frame may begin. The first one begins where the damage does, with the LSN
@@ -67,6 +82,9 @@ static bool find_frame(struct vv_salvage *s)
 
             if (memcmp(s->bytes + at, "VFRM", 4) != 0 || lsn < s->lsn || lsn > s->lsn_last)
                 continue;
+            /* Behind a tear stand records whose LSNs were given again. */
+            if (s->vouched_only && lsn > s->lsn && !is_vouched(s, lsn - 1))
+                return false;
             s->lsn = lsn;
         }
         s->frame = at;

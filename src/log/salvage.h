@@ -28,6 +28,7 @@ struct vv_salvage {
     uint64_t lsn_last;
     uint32_t log_seed;
     bool in_frame;
+    bool vouched_only; /* VV_TRUST_VOUCHED */
 };
 
 /* Reads the damaged bytes (the first 4 MiB of them). Without memory or at a read error there is nothing to

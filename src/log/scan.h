@@ -74,11 +74,13 @@ struct vv_scan_rest {
     bool broken;   /* frames of this segment that are not sound */
     bool found;    /* a sound frame of this segment at `frame.offset`, with an LSN of at least `from_lsn` */
     struct vv_scan_frame frame;
-    uint64_t vouched; /* the highest durable LSN of the sound frames that were looked at */
+    uint64_t vouched;  /* the highest durable LSN of the sound frames that were looked at */
+    uint64_t last_lsn; /* the highest LSN of a record in them */
+    bool broken_last;  /* behind the last of them stands one that is not sound */
 };
 
-/* Looks for sound frames in the `within_bytes` behind scan->offset; stops when it knows enough: at the first
- * one when `want_lsn` is vouched for by then, else at the first that vouches for it, else at the end. */
+/* Looks for sound frames in the `within_bytes` behind scan->offset; stops when it knows enough: when one is found,
+ * and `want_lsn` and all before that frame are vouched for; else at the end. */
 int vv_scan_beyond(struct vv_scan *scan, uint64_t within_bytes, uint64_t from_lsn, uint64_t want_lsn,
                    struct vv_scan_rest *ret_rest, struct varve_error *ret_error);
 

@@ -251,6 +251,9 @@ int vv_open_segments(struct varve_log *log, const struct vv_chain *chain,
         if (chain->links[i].state != VV_LINK_BLANK && chain->links[i].number > last_used)
             last_used = chain->links[i].number;
     }
+    if (last_used >= log->next_number)
+        log->next_number = last_used + 1;
+    log->number_before = last_used;
     if (rc != 0 || log->in_memory)
         return rc;
     rc = tidy_up(log, ret_error);

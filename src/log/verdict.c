@@ -127,6 +127,32 @@ static void not_acknowledged(struct vv_walk *walk, const struct vv_scan_frame *f
         say_torn(walk, frame->offset);
 }
 
+/* Whether no segment was in use between the two. */
+static bool follows(const struct vv_link *next, const struct vv_link *link)
+{
+    if (next->header.before != 0)
+        return next->header.before == link->number;
+    return next->number == link->number + 1;
+}
+
+/* Whether what is missing may have been in a segment that cannot be read, because this one ends in a tear: then
+ * what stands behind the break was superseded by that one. Not when a frame in this one says that all of it was
+ * durable. */
+static bool may_be_superseded(const struct vv_walk *walk, const struct vv_link *link,
+                              const struct vv_scan_rest *rest)
+{
+    uint64_t missing = rest->found ? rest->frame.header.first_lsn - 1 : walk->expected;
+    const struct vv_link *next = link + 1;
+
+    if (rest->vouched >= missing)
+        return false;
+    if (link->end_lsn == UINT64_MAX)
+        return rest->found && rest->last_lsn < known_lsn(walk) && !rest->broken_last;
+    while (next->state != VV_LINK_SOUND)
+        next++;
+    return !follows(next, link);
+}
+
 int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, enum vv_scan_status status,
                      struct vv_resume *ret_resume, struct varve_error *ret_error)
 {
@@ -134,6 +160,7 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
     uint64_t vouched;
     struct vv_scan_rest rest;
     enum varve_verdict verdict = VARVE_VERDICT_CORRUPT;
+    bool superseded;
     int rc;
 
     *ret_resume = (struct vv_resume){false, 0};
@@ -155,12 +182,19 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
         not_acknowledged(walk, frame, status, &rest);
         return 0;
     }
-    if (rest.found)
+    superseded = may_be_superseded(walk, link, &rest);
+    if (superseded && link->end_lsn != UINT64_MAX)
+        verdict = VARVE_VERDICT_HOLE; /* the next segments say more */
+    else if (superseded)
+        verdict = VARVE_VERDICT_MISSING_SEGMENT;
+    else if (rest.found)
         *ret_resume = (struct vv_resume){true, rest.frame.offset};
     else if (rest.all_zero && frame->zero)
         verdict = link->end_lsn != UINT64_MAX ? VARVE_VERDICT_HOLE : VARVE_VERDICT_MISSING_SEGMENT;
+    rest.found = rest.found && !superseded;
     set(walk, verdict, link->number, frame->offset,
         rest.found ? rest.frame.offset : walk->scan.place.capacity, last_gone(walk, link, &rest, vouched));
+    walk->damage.trust = superseded ? VV_TRUST_NONE : VV_TRUST_ALL;
     if (verdict == VARVE_VERDICT_MISSING_SEGMENT)
         say_lost(&walk->damage, "the log was closed with more than this and the rest is missing");
     else
@@ -168,23 +202,38 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
     return 0;
 }
 
-/* Whether a file between the last segment that was read and this one is not there. */
-static bool number_skipped(const struct vv_walk *walk, const struct vv_link *link)
+/* The segment that was in use before this one, by what this one says of it; NULL when it is not there. Where
+ * it does not say, the file before. */
+static const struct vv_link *used_before(const struct vv_walk *walk, const struct vv_link *link)
 {
-    uint64_t before = walk->chain->manifest.first_segment ? walk->chain->manifest.first_segment - 1 : 0;
+    if (link->header.before == 0)
+        return walk->index > 0 ? link - 1 : NULL;
+    for (size_t i = walk->index; i-- > 0;) {
+        if (walk->chain->links[i].number == link->header.before)
+            return &walk->chain->links[i];
+    }
+    return NULL;
+}
 
-    if (walk->index > 0)
-        before = walk->chain->links[walk->index - 1].number;
-    return link->number > before + 1;
+/* Whether a segment before this one is not there. A number alone may be skipped: that of a file that was
+ * prepared and never used. */
+static bool segment_missing(const struct vv_walk *walk, const struct vv_link *link,
+                            const struct vv_link *before)
+{
+    uint64_t first = walk->chain->manifest.first_segment;
+
+    if (link->header.before != 0)
+        return !before && link->header.before >= first;
+    return link->number > (before ? before->number + 1 : first);
 }
 
 void vv_verdict_gap(struct vv_walk *walk, const struct vv_link *link)
 {
-    bool skipped = number_skipped(walk, link);
-    const struct vv_link *before = walk->index > 0 ? link - 1 : NULL;
-    enum varve_verdict verdict = skipped ? VARVE_VERDICT_MISSING_SEGMENT : VARVE_VERDICT_HOLE;
+    const struct vv_link *before = used_before(walk, link);
+    bool missing = segment_missing(walk, link, before);
+    enum varve_verdict verdict = missing ? VARVE_VERDICT_MISSING_SEGMENT : VARVE_VERDICT_HOLE;
     const char *what =
-        skipped ? "the segment before it is missing" : "it starts past the LSN that should come next";
+        missing ? "the segment before it is missing" : "it starts past the LSN that should come next";
 
     if (before && before->state != VV_LINK_SOUND) {
         /* The file is there: its bytes are what is set aside, and may still hold sound records. A number that
@@ -196,6 +245,7 @@ void vv_verdict_gap(struct vv_walk *walk, const struct vv_link *link)
             what = "the header of the segment does not check";
         }
         set(walk, verdict, before->number, 0, before->file_bytes, link->header.base_lsn - 1);
+        walk->damage.trust = VV_TRUST_VOUCHED;
         say_lost(&walk->damage, what);
         return;
     }
@@ -313,6 +363,7 @@ int vv_verdict_headless(struct vv_walk *walk, const struct vv_link *link, bool *
     if (e.durable >= walk->expected || (link->state == VV_LINK_BAD && known >= walk->expected)) {
         set(walk, VARVE_VERDICT_CORRUPT, link->number, 0, link->file_bytes,
             vv_max_u64(vv_max_u64(e.durable, e.last), known));
+        walk->damage.trust = VV_TRUST_VOUCHED;
         say_lost(&walk->damage, link->state == VV_LINK_BLANK ? "the header of the segment is gone"
                                                              : "the header of the segment does not check");
         *ret_headless = true;

@@ -11,6 +11,14 @@
 #include "varve/log.h"
 #include "varve/options.h"
 
+/* Whether records that are found in damaged bytes are the log's. Behind a tear frames may be left whose LSNs
+ * were given again, in a segment that is not there to say so. */
+enum vv_trust {
+    VV_TRUST_ALL = 0,
+    VV_TRUST_VOUCHED, /* up to the first gap that no frame behind it vouches for */
+    VV_TRUST_NONE,
+};
+
 /* A place where the log is not as it should be. */
 struct vv_damage {
     enum varve_verdict verdict;
@@ -19,6 +27,7 @@ struct vv_damage {
     uint64_t end_offset; /* bytes from offset to here are what stands there; 0 = a whole segment is missing */
     uint64_t lsn_first;  /* what should come here */
     uint64_t lsn_last;   /* the last one that is known to be gone; lsn_first - 1 = none is */
+    enum vv_trust trust;
     char message[256];
 };
 

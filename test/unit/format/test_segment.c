@@ -23,6 +23,8 @@ static struct vv_segment_header sample(void)
         .capacity = 1 << 20,
         .created_us = UINT64_C(0x2122232425262728),
         .base_lsn = UINT64_C(0x3132333435363738),
+        .reused = 1,
+        .before = UINT64_C(0x4142434445464748),
     };
     for (unsigned i = 0; i < VV_UUID_BYTES; i++) {
         h.uuid[i] = (uint8_t)(0xa0 + i);
@@ -42,6 +44,8 @@ static void assert_same(const struct vv_segment_header *a, const struct vv_segme
     assert_int_equal(a->base_lsn, b->base_lsn);
     assert_int_equal(a->codec, b->codec);
     assert_int_equal(a->flags, b->flags);
+    assert_int_equal(a->reused, b->reused);
+    assert_int_equal(a->before, b->before);
 }
 
 static void test_segment__round_trip(void **state)
@@ -91,6 +95,13 @@ static void test_segment__layout(void **state)
     assert_int_equal(bytes[71], 0x31);
     assert_int_equal(vv_get_u32(bytes + 72), 9);
     assert_int_equal(vv_get_u32(bytes + 76), 0);
+    assert_int_equal(vv_get_u32(bytes + 80), 1);
+    assert_int_equal(vv_get_u32(bytes + 84), 0);
+    assert_int_equal(bytes[88], 0x48);
+    assert_int_equal(bytes[95], 0x41);
+    for (unsigned i = 96; i < 124; i++) {
+        assert_int_equal(bytes[i], 0);
+    }
     assert_int_equal(vv_get_u32(bytes + 124), vv_crc32c(0, bytes, 124));
 }
 
