@@ -410,6 +410,37 @@ static int end_without_manifest(struct varve_cursor *c)
                         c->chain.manifest_error.message);
 }
 
+/*
+ * Reading has failed. Where the log was trimmed meanwhile that is no damage: the file is gone, or has begun
+ * another life. 0: nothing that was to come is gone, and reading starts again at it; else what the caller
+ * gets.
+ */
+static int after_failure(struct varve_cursor *c, int rc)
+{
+    const struct varve_error error = c->error;
+    uint64_t time_us = c->time_us, wanted_time_us = c->wanted_time_us;
+    /* A frame that was found and could not be given is behind the walk already. */
+    uint64_t at = c->held || c->body ? c->frame.header.first_lsn : c->walk.expected;
+    uint64_t next_lsn = vv_max_u64(at, c->wanted_lsn);
+    bool reloaded = reload(c) == 0;
+
+    if (reloaded && c->chain.manifest.first_lsn > next_lsn)
+        return vv_error_set(&c->error, VARVE_E_TRIMMED, 0,
+                            "LSN %" PRIu64 " was trimmed while it was read; the first one is %" PRIu64,
+                            next_lsn, c->chain.manifest.first_lsn);
+    if (reloaded && (c->chain.manifest.first_lsn > at || rc == VARVE_E_TRIMMED)) {
+        /* Gone are only records to be passed over, or a file that had none left to give. */
+        vv_error_clear(&c->error);
+        rc = start_walk(c, next_lsn);
+        c->time_us = time_us;
+        c->wanted_time_us = wanted_time_us;
+        return rc;
+    }
+    c->error = error;
+    vv_error_wrap(&c->error, "%s", c->log->path);
+    return rc;
+}
+
 int varve_cursor_next(struct varve_cursor *c, struct varve_entry *ret_entry)
 {
     int rc;
@@ -418,23 +449,14 @@ int varve_cursor_next(struct varve_cursor *c, struct varve_entry *ret_entry)
         return c->error.code;
     if (atomic_load(&c->log->gate) == VARVE_E_FORKED)
         return vv_error_set(&c->error, VARVE_E_FORKED, 0, "%s", c->log->path);
-    rc = next(c, ret_entry);
-    if (rc == VARVE_END)
-        rc = end_without_manifest(c);
-    /* Damage where the log was trimmed meanwhile is no damage: the file is gone, or has begun another life.
-     */
-    if (rc < 0 && rc != VARVE_E_NOMEM) {
-        struct varve_error error = c->error;
-        /* A frame that was found and could not be given is behind the walk already. */
-        uint64_t lsn = c->held || c->body ? c->frame.header.first_lsn : c->walk.expected;
-
-        if (reload(c) == 0 && c->chain.manifest.first_lsn > lsn)
-            return vv_error_set(&c->error, VARVE_E_TRIMMED, 0,
-                                "LSN %" PRIu64 " was trimmed while it was read; the first one is %" PRIu64,
-                                lsn, c->chain.manifest.first_lsn);
-        c->error = error;
-        vv_error_wrap(&c->error, "%s", c->log->path);
-    }
+    do {
+        rc = next(c, ret_entry);
+        if (rc == VARVE_END)
+            rc = end_without_manifest(c);
+        if (rc >= 0 || rc == VARVE_E_NOMEM)
+            return rc;
+        rc = after_failure(c, rc);
+    } while (rc == 0);
     return rc;
 }
 

@@ -141,6 +141,63 @@ static void test_cursor__trimmed(void **state)
 }
 
 /* The file that a slow cursor stands in has begun another life meanwhile. */
+/* A segment in which nothing was ever acknowledged goes with the next trim, also one that asks for no record
+ * to be gone. A cursor that still has it in its list is at the log's beginning, and nothing was trimmed
+ * there. */
+static void test_cursor__trimmed_before_its_place(void **state)
+{
+    (void)state;
+    struct test_sample s;
+    uint64_t first = 0;
+    test_sample_make(&s, TEST_SAMPLE_SMALL, 1, false);
+    test_sample_flip(&s, 1, 4096 + 64 + 20, 0);
+    struct varve_log *log = test_sample_open(&s, VARVE_POLICY_TRUNCATE);
+    assert_int_equal(varve_last_lsn(log), 0);
+    struct varve_cursor *cursor = cursor_on(log, VARVE_POLICY_TRUNCATE);
+    test_sample_next_life(&s, 1);
+    test_sample_append(&s, log, 2);
+    assert_true(test_sample_has(&s, "wal-0000000000000001.seg"));
+    assert_int_equal(varve_trim(log, 1, &first), 0);
+    assert_int_equal(first, 1);
+    assert_false(test_sample_has(&s, "wal-0000000000000001.seg"));
+    expect(&s, cursor, 1);
+    expect(&s, cursor, 2);
+    expect_end(cursor);
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_close(log, NULL), 0);
+    test_sample_close(&s);
+}
+
+/* The same where the segment held records, but none that the cursor is to give. */
+static void test_cursor__trimmed_on_its_way(void **state)
+{
+    (void)state;
+    struct test_sample s;
+    uint64_t first = 0;
+    test_sample_init(&s, TEST_SAMPLE_BIG);
+    struct varve_log *log = test_sample_open(&s, VARVE_POLICY_TRUNCATE);
+    test_sample_append(&s, log, 5);
+    struct varve_cursor *cursor = cursor_on(log, VARVE_POLICY_TRUNCATE);
+    assert_int_equal(varve_cursor_seek_lsn(cursor, 7), 0);
+    test_sample_append(&s, log, 5);
+    assert_int_equal(varve_trim(log, 7, &first), 0);
+    assert_int_equal(first, 6);
+    for (uint64_t lsn = 7; lsn <= 10; lsn++) {
+        expect(&s, cursor, lsn);
+    }
+    expect_end(cursor);
+    /* But what was to be given and is gone is said to be. */
+    struct varve_entry entry;
+    assert_int_equal(varve_cursor_seek_lsn(cursor, 12), 0);
+    test_sample_append(&s, log, 6);
+    assert_int_equal(varve_trim(log, 16, &first), 0);
+    assert_int_equal(first, 16);
+    assert_int_equal(varve_cursor_next(cursor, &entry), VARVE_E_TRIMMED);
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_close(log, NULL), 0);
+    test_sample_close(&s);
+}
+
 static void test_cursor__recycled_under_it(void **state)
 {
     (void)state;
@@ -628,6 +685,8 @@ int main(void)
         cmocka_unit_test(test_cursor__seek_lsn),
         cmocka_unit_test(test_cursor__seek_beyond_the_end),
         cmocka_unit_test(test_cursor__trimmed),
+        cmocka_unit_test(test_cursor__trimmed_before_its_place),
+        cmocka_unit_test(test_cursor__trimmed_on_its_way),
         cmocka_unit_test(test_cursor__recycled_under_it),
         cmocka_unit_test(test_cursor__never_past_durable),
         cmocka_unit_test(test_cursor__beside_a_writer),
