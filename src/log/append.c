@@ -65,9 +65,10 @@ static void announce(struct varve_log *log, const struct vv_reservation *r)
         vv_wait_given(log);
     if (!r->first || log->in_memory)
         return;
-    if (log->leads)
-        vv_flush_kick(log);
-    else if (log->options.durability == VARVE_INTERVAL && atomic_load(&log->flush_sleeps) == VV_FLUSH_ASLEEP)
+    /* In `buffered` mode the flusher hears of a slot when it is closed, and a frame of its own was from the
+     * start. */
+    if (log->leads || (atomic_load(&r->slot->word) & VV_WORD_CLOSED) ||
+        (log->options.durability == VARVE_INTERVAL && atomic_load(&log->flush_sleeps) == VV_FLUSH_ASLEEP))
         vv_flush_kick(log);
 }
 

@@ -185,6 +185,31 @@ static void test_flush__buffered_syncs_by_bytes(void **state)
     bed_end(&bed);
 }
 
+/* A frame of its own that nobody waits for: its slot is closed from the beginning, so nobody who comes later
+ * closes it and says so. */
+static void test_flush__buffered_hears_of_a_strict_batch(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    const struct varve_options options = {
+        .durability = VARVE_BUFFERED,
+        .slot_bytes = 4096,
+        .slot_count = 4,
+        .mark_idle_ms = never,
+        .backpressure = VARVE_BACKPRESSURE_WAIT,
+        .backpressure_ms = 20000,
+    };
+    const struct varve_record records[2] = {{.data = "a", .data_bytes = 1}, {.data = "b", .data_bytes = 1}};
+    bed_start(&bed, BED_MEMORY, &options, 100);
+    for (uint64_t i = 0; i < 8; i++) {
+        assert_int_equal(varve_append_batch(bed.log, records, 2, VARVE_STRICT, 0, NULL), 0);
+    }
+    assert_int_equal(varve_sync(bed.log), 0);
+    assert_int_equal(varve_durable_lsn(bed.log), 16);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_end(&bed);
+}
+
 static void test_flush__interval(void **state)
 {
     (void)state;
@@ -341,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_flush__strict_syncs_each_record),
         cmocka_unit_test(test_flush__async_needs_no_waiter),
         cmocka_unit_test(test_flush__buffered_syncs_by_bytes),
+        cmocka_unit_test(test_flush__buffered_hears_of_a_strict_batch),
         cmocka_unit_test(test_flush__interval),
         cmocka_unit_test(test_flush__interval_beside_a_mark),
         cmocka_unit_test(test_flush__mark_vouches),
