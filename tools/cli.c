@@ -183,6 +183,16 @@ uint64_t cli_size(struct cli *cli, uint64_t min, uint64_t max)
     return min;
 }
 
+uint64_t cli_duration(struct cli *cli, uint64_t min_ms)
+{
+    uint64_t value;
+
+    if (units_duration(cli->value, &value))
+        return cli_in_range(cli, value, min_ms, UINT64_MAX);
+    cli_bad_value(cli, "not a duration such as 500ms, 90s, 30m, 12h or 7d");
+    return min_ms;
+}
+
 int cli_choice(struct cli *cli, const char *const *names)
 {
     char why[128] = "must be one of";

@@ -66,6 +66,7 @@ bool cli_operands(struct cli *cli, size_t min, size_t max);
 /* The value of the option at hand. */
 uint64_t cli_number(struct cli *cli, uint64_t min, uint64_t max);
 uint64_t cli_size(struct cli *cli, uint64_t min, uint64_t max);
+uint64_t cli_duration(struct cli *cli, uint64_t min_ms); /* in milliseconds */
 
 /* One of `names`, which ends in NULL: its index. */
 int cli_choice(struct cli *cli, const char *const *names);

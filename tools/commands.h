@@ -12,5 +12,6 @@ extern const struct cli_command command_dump;
 extern const struct cli_command command_verify;
 extern const struct cli_command command_stat;
 extern const struct cli_command command_trim;
+extern const struct cli_command command_pin;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "json.h"
+#include "pins.h"
 #include "term.h"
 #include "units.h"
 #include "when.h"
@@ -28,7 +29,8 @@ static void stat_uuid(const struct varve_info *info, char text[37])
     *text = '\0';
 }
 
-static void stat_json(struct out *out, const char *path, const struct varve_info *info)
+static void stat_json(struct out *out, const char *path, const struct varve_info *info,
+                      const struct pins *pins)
 {
     struct json json = {.out = out};
     char uuid[37];
@@ -66,8 +68,7 @@ static void stat_json(struct out *out, const char *path, const struct varve_info
     json_number(&json, "segment_bytes", info->segment_bytes);
     json_number(&json, "sector_bytes", info->sector_bytes);
     json_number(&json, "tail_free_bytes", info->tail_free_bytes);
-    json_array(&json, "pins");
-    json_array_end(&json);
+    pins_json(&json, pins);
     json_object_end(&json);
     json_line_end(&json);
 }
@@ -110,7 +111,8 @@ static void stat_text_records(struct out *out, const struct varve_info *info)
               units_ratio(info->records, info->frames));
 }
 
-static void stat_text(struct out *out, const char *path, const struct varve_info *info)
+static void stat_text(struct out *out, const char *path, const struct varve_info *info,
+                      const struct pins *pins)
 {
     char uuid[37], created[WHEN_TEXT], disk[UNITS_TEXT], used[UNITS_TEXT], size[UNITS_TEXT], left[UNITS_TEXT];
     uint64_t taken =
@@ -134,17 +136,20 @@ static void stat_text(struct out *out, const char *path, const struct varve_info
               units_bytes(left, info->tail_free_bytes));
     out_print(out, "on disk       %s, of which %s (%.1f %%) in use\n", units_bytes(disk, info->disk_bytes),
               units_bytes(used, info->used_bytes), units_ratio(info->used_bytes, info->disk_bytes) * 100);
-    out_string(out, "pins          none\n");
+    out_string(out, pins->count == 0 ? "pins          none\n"
+                                     : "pins          no record at or past these is removed:\n");
+    pins_text(out, "              ", pins);
 }
 
 static int stat_run(const struct cli_command *command, int argc, char **argv)
 {
     struct varve_info info = {.size = sizeof info};
     struct varve_error error;
+    struct pins pins;
     bool json = false;
     struct cli cli;
     struct out out;
-    int key, rc;
+    int key, rc, pins_rc;
 
     cli_start(&cli, command, argc, argv);
     while ((key = cli_next(&cli)) > 0)
@@ -154,15 +159,22 @@ static int stat_run(const struct cli_command *command, int argc, char **argv)
     rc = varve_info_get(cli.operands[0], NULL, &info, &error);
     if (rc)
         return say_library(cli.operands[0], &error);
-    if (!out_open(&out))
+    /* Where they cannot be read, the rest is worth showing all the same. */
+    pins_rc = pins_read(cli.operands[0], &pins, &error);
+    if (!out_open(&out)) {
+        pins_free(&pins);
         return EXIT_FAILED;
+    }
     if (json)
-        stat_json(&out, cli.operands[0], &info);
+        stat_json(&out, cli.operands[0], &info, &pins);
     else
-        stat_text(&out, cli.operands[0], &info);
+        stat_text(&out, cli.operands[0], &info, &pins);
+    pins_free(&pins);
     rc = out_close(&out);
     if (rc)
         return rc;
+    if (pins_rc && pins_rc != VARVE_E_FOREIGN)
+        return say_library(cli.operands[0], &error);
     if (info.verdict == VARVE_VERDICT_CLEAN_END || info.verdict == VARVE_VERDICT_TORN)
         return EXIT_FINE;
     say("%s: %s", cli.operands[0], varve_verdict_name(info.verdict));

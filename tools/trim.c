@@ -2,9 +2,9 @@
 /* varve trim: drops whole segments from the front of a log. */
 #include <inttypes.h>
 
+#include "changing.h"
 #include "commands.h"
 #include "json.h"
-#include "term.h"
 
 #define KEY_BEFORE (CLI_LONG + 0)
 #define KEY_JSON   (CLI_LONG + 1)
@@ -46,45 +46,14 @@ static void trim_json(struct out *out, const char *path, const struct trim_resul
     json_line_end(&json);
 }
 
-/* Ends the walk; no code of the library's, which are negative. */
-#define TRIM_STOP 1000
-
-static int trim_see_size(void *arg, const struct varve_segment_info *segment)
-{
-    *(uint64_t *)arg = segment->capacity_bytes;
-    return TRIM_STOP;
-}
-
-/* Opening prepares a segment: of the size that the log has, not of the default, where the disk may be full.
- */
-static uint64_t trim_segment_bytes(const char *path)
-{
-    uint64_t bytes = 0;
-    struct varve_visitor visitor = {.size = sizeof visitor, .arg = &bytes, .segment = trim_see_size};
-
-    return varve_inspect(path, NULL, &visitor, NULL) == TRIM_STOP ? bytes : 0;
-}
-
 static int trim_log(const char *path, uint64_t before, struct trim_result *ret_result)
 {
-    struct term_progress progress = {.what = "opening"};
-    struct varve_options options = {.size = sizeof options};
     struct varve_stats stats = {.size = sizeof stats};
-    struct varve_error error;
     struct varve_log *log;
-    int rc, failed;
+    int rc, failed = changing_open(path, &log);
 
-    options.flags = VARVE_OPEN_MUST_EXIST;
-    /* What is about to go needs no check; what stays is checked when it is read. */
-    options.check = VARVE_CHECK_TAIL;
-    options.segment_bytes = trim_segment_bytes(path);
-    options.message = say_message;
-    options.progress = term_progress;
-    options.progress_arg = &progress;
-    rc = varve_open(path, &options, &log, &error);
-    term_progress_clear();
-    if (rc)
-        return say_library(path, &error);
+    if (failed)
+        return failed;
     ret_result->first_before = varve_first_lsn(log);
     ret_result->first_after = ret_result->first_before;
     if (before > varve_last_lsn(log) + 1) {
@@ -95,10 +64,7 @@ static int trim_log(const char *path, uint64_t before, struct trim_result *ret_r
     }
     if (varve_stats_get(log, &stats) == 0)
         ret_result->segments = stats.segments_trimmed;
-    rc = varve_close(log, &error);
-    if (rc && !failed)
-        failed = say_library(path, &error);
-    return failed;
+    return changing_close(path, log, failed);
 }
 
 static int trim_run(const struct cli_command *command, int argc, char **argv)
@@ -139,7 +105,8 @@ const struct cli_command command_trim = {
     .operands = "DIR",
     .summary = "drop whole segments before an LSN",
     .details = "Removes the segments of the log in DIR of which every record is below the LSN given\n"
-               "with --before. Records at or past it stay, and so does the rest of their segment.",
+               "with --before. Records at or past it stay, and so do the rest of their segment and\n"
+               "what a pin holds.",
     .options = trim_options,
     .run = trim_run,
 };

@@ -60,6 +60,43 @@ bool units_size(const char *text, uint64_t *ret_bytes)
     return true;
 }
 
+static const struct {
+    const char *name;
+    uint64_t ms;
+} units_durations[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+
+#define UNITS_DURATIONS (sizeof units_durations / sizeof units_durations[0])
+
+bool units_duration(const char *text, uint64_t *ret_ms)
+{
+    uint64_t value;
+
+    if (!units_digits(&text, &value))
+        return false;
+    for (size_t i = 0; i < UNITS_DURATIONS; i++) {
+        if (strcmp(text, units_durations[i].name) == 0 && value <= UINT64_MAX / units_durations[i].ms) {
+            *ret_ms = value * units_durations[i].ms;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *units_duration_text(char text[UNITS_TEXT], uint64_t ms)
+{
+    size_t unit = UNITS_DURATIONS - 1;
+
+    while (unit > 0 && ms < units_durations[unit].ms)
+        unit--;
+    if (ms % units_durations[unit].ms == 0)
+        snprintf(text, UNITS_TEXT, "%" PRIu64 " %s", ms / units_durations[unit].ms,
+                 units_durations[unit].name);
+    else
+        snprintf(text, UNITS_TEXT, "%.1f %s", (double)ms / (double)units_durations[unit].ms,
+                 units_durations[unit].name);
+    return text;
+}
+
 const char *units_bytes(char text[UNITS_TEXT], uint64_t bytes)
 {
     static const char *const names[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

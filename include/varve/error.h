@@ -61,15 +61,16 @@ enum varve_severity {
     X(VARVE_E_TRIMMED, -20, ERROR, "the LSN was trimmed away", "start at varve_first_lsn()")              \
     X(VARVE_E_FORKED, -21, FATAL, "the log was opened before a fork and belongs to the parent",           \
       "open the log in the process that uses it")                                                         \
-    X(VARVE_E_LIMIT, -22, ERROR, "the log has its largest number of segments",                            \
-      "trim the log, or use larger segments")                                                             \
+    X(VARVE_E_LIMIT, -22, ERROR, "the log has its largest number of segments, or of pins",                \
+      "trim the log, use larger segments, or drop pins")                                                  \
     X(VARVE_E_UNSUPPORTED, -23, ERROR, "the log in this mode or on this system cannot do that",           \
       "the message names what is needed")                                                                 \
     X(VARVE_E_CODEC, -24, FATAL, "the log uses a codec that is not in this build",                        \
       "use a build with the codec that the message names")                                                \
     X(VARVE_E_NOT_REGULAR, -25, FATAL, "a link, device, pipe or directory stands where a file should be", \
       "remove what the message names: somebody put it there")                                             \
-    X(VARVE_E_FORMAT, -26, FATAL, "the directory or file is not a varve log", "check the path")
+    X(VARVE_E_FORMAT, -26, FATAL, "the directory or file is not a varve log", "check the path")           \
+    X(VARVE_E_NO_PIN, -27, ERROR, "there is no pin of that name", "varve_pin_list() names those there are")
 
 enum varve_error_code {
 #define VARVE_ERROR_ENUM(name, code, severity, meaning, remedy) name = (code),

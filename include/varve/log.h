@@ -162,8 +162,8 @@ VARVE_API int varve_eventfd(struct varve_log *log, int *ret_fd);
 
 /*
  * Removes whole segments of which every record is below `lsn`. Never the active one, never what is not
- * durable. They become spares, up to spare_segments. *ret_first_lsn (may be NULL): the first LSN that is
- * left. Errors: IO READONLY FORKED INVALID (beyond last + 1).
+ * durable, never what a pin holds (pin.h). They become spares, up to spare_segments. *ret_first_lsn (may be
+ * NULL): the first LSN that is left. Errors: IO NOSPC NOMEM READONLY FORKED INVALID (beyond last + 1).
  */
 VARVE_API int varve_trim(struct varve_log *log, uint64_t lsn, uint64_t *ret_first_lsn);
 

@@ -9,6 +9,7 @@
 #include "varve/io.h"
 #include "varve/log.h"
 #include "varve/options.h"
+#include "varve/pin.h"
 
 #define VARVE_VERSION_MAJOR  0
 #define VARVE_VERSION_MINOR  1

@@ -32,7 +32,7 @@ _varve_value() {
     --ack) _varve_words "$2" "lsn full" ;;
     --backend) _varve_words "$2" "auto direct buffered" ;;
     --policy) _varve_words "$2" "truncate halt skip" ;;
-    --batch | --before | --from | --limit | --lines | --record-max | --segment-bytes | --slot-bytes | \
+    --batch | --before | --from | --limit | --lines | --lsn | --max-age | --max-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
         --sync-bytes | --sync-interval-ms | --threads | --to | --type | -n | -t) ;;
     *) return 1 ;;
     esac
@@ -51,11 +51,12 @@ _varve_options() {
     verify) echo "--strict --quiet --json" ;;
     stat) echo "--json" ;;
     trim) echo "--before --json" ;;
+    pin) echo "--lsn --owner --max-records --max-bytes --max-age --json" ;;
     esac
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim help"
+    local subs="append cat tail dump verify stat trim pin help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 
@@ -77,6 +78,10 @@ _varve() {
     fi
     if [[ $current == -* ]]; then
         _varve_words "$current" "$(_varve_options "$sub") --help"
+        return
+    fi
+    if [[ $sub == pin ]] && ((COMP_CWORD == 3)); then
+        _varve_words "$current" "list set move drop"
         return
     fi
     case $sub in

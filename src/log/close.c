@@ -14,6 +14,7 @@
 #include "log/manifest.h"
 #include "log/observer.h"
 #include "log/open.h"
+#include "log/pin.h"
 #include "log/prepare.h"
 #include "log/stages.h"
 
@@ -62,6 +63,8 @@ void vv_close_free(struct varve_log *log)
     vv_free(log->header_page);
     vv_free(log->zeros);
     vv_free(log->facts);
+    vv_free(log->pins);
+    vv_free(log->pins_next);
     if (atomic_load(&log->event_fd) >= 0)
         vv_event_close(atomic_load(&log->event_fd));
     vv_free(atomic_load(&log->observer));
@@ -72,6 +75,7 @@ void vv_close_free(struct varve_log *log)
     pthread_mutex_destroy(&log->place_mutex);
     pthread_mutex_destroy(&log->segments_mutex);
     pthread_mutex_destroy(&log->files_mutex);
+    pthread_mutex_destroy(&log->pins_mutex);
     pthread_mutex_destroy(&log->facts_mutex);
     pthread_mutex_destroy(&log->error_mutex);
     vv_free(log->path);
@@ -104,6 +108,7 @@ int varve_close(struct varve_log *log, struct varve_error *ret_error)
         rc = varve_sync(log);
         atomic_store(&log->gate, rc != 0 ? rc : VARVE_E_CLOSED);
         stop_threads(log);
+        vv_pin_tick(log, true);
         /* Asked now, as a mark may have failed since. */
         if (varve_error_first(log, ret_error) != 0)
             rc = log->first_error.code;

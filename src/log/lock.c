@@ -118,6 +118,7 @@ static void renew_mutexes(struct varve_log *log)
     pthread_mutex_init(&log->place_mutex, NULL);
     pthread_mutex_init(&log->segments_mutex, NULL);
     pthread_mutex_init(&log->files_mutex, NULL);
+    pthread_mutex_init(&log->pins_mutex, NULL);
     pthread_mutex_init(&log->facts_mutex, NULL);
     pthread_mutex_init(&log->error_mutex, NULL);
 }

@@ -4,7 +4,7 @@
  *
  *   append -> reserve -> encode -> seal -> place -> write -> publish -> ack (wait)
  *
- * Lock order: files_mutex, place_mutex, segments_mutex, facts_mutex, error_mutex. No thread takes
+ * Lock order: files_mutex, pins_mutex, place_mutex, segments_mutex, facts_mutex, error_mutex. No thread takes
  * one to the left of one that it holds. None is in the way of a single writer: place_mutex is taken by
  * leaders that have their write permit, and is contended only where several writes are in flight.
  */
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "format/manifest.h"
+#include "format/pins.h"
 #include "format/segment.h"
 #include "log/slot.h"
 #include "varve/cursor.h"
@@ -47,6 +48,7 @@ struct vv_segment_fact {
     uint64_t base_lsn;
     uint64_t bytes;
     bool bad; /* a sync failed in it: the file is not used again */
+    uint64_t created_us;
 };
 
 struct varve_log {
@@ -128,6 +130,15 @@ struct varve_log {
     struct vv_manifest manifest;
     _Atomic uint64_t first_lsn; /* only grows */
 
+    /* -- pins [pins_mutex] -- */
+    pthread_mutex_t pins_mutex; /* also held while PINS is written */
+    struct vv_pins *pins;       /* in force; NULL read-only and in `memory` mode */
+    struct vv_pins *pins_next;  /* a change is made here, and takes the place of `pins` once it is on disk */
+    uint64_t trim_lsn;          /* records below are being removed, or are gone: nothing can pin them */
+    _Atomic uint64_t pins_dirty_us; /* since when moves are not on disk; 0 = all are */
+    uint64_t retain_opened;         /* [preparer] segments_opened when it looked at old records last */
+    uint64_t retain_looked_us;      /* [preparer] when that was */
+
     /* -- the first error -- */
     pthread_mutex_t error_mutex;
     struct varve_error first_error;  /* code 0: none; never changed after */
@@ -152,7 +163,8 @@ struct varve_log {
 
     /* -- what was found and what was done -- */
     struct varve_recovery recovery;
-    bool tail_torn; /* [const after open] until a segment is opened, a torn write is the log's end */
+    uint64_t look_end_bytes; /* [const after open] read-only: where the last segment's frames end */
+    bool tail_torn;          /* [const after open] until a segment is opened, a torn write is the log's end */
     struct vv_counters {
         _Atomic uint64_t frames, marks, records, payload_bytes, written_bytes, writes, syncs, retries, moves;
         _Atomic uint64_t backpressure, segments_opened, segments_trimmed, spares_used;

@@ -28,6 +28,7 @@
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/options.h"
+#include "log/pin.h"
 #include "log/prepare.h"
 #include "log/recover.h"
 #include "log/stages.h"
@@ -37,9 +38,11 @@ static void init_words(struct varve_log *log)
     pthread_mutex_init(&log->place_mutex, NULL);
     pthread_mutex_init(&log->segments_mutex, NULL);
     pthread_mutex_init(&log->files_mutex, NULL);
+    pthread_mutex_init(&log->pins_mutex, NULL);
     pthread_mutex_init(&log->facts_mutex, NULL);
     pthread_mutex_init(&log->error_mutex, NULL);
     log->ready_tail = &log->ready;
+    log->retain_opened = UINT64_MAX;
     atomic_store(&log->event_fd, -1);
     atomic_store(&log->ready_wanted, 1);
 }
@@ -228,6 +231,8 @@ static int open_content(struct varve_log *log, struct vv_chain *chain, struct va
 
     if (rc == 0)
         rc = settle_manifest(log, chain, ret_error);
+    if (rc == 0)
+        rc = vv_pin_load(log, ret_error);
     if (rc != 0)
         return rc;
     chain->manifest.first_lsn = log->manifest.first_lsn;

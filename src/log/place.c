@@ -46,8 +46,10 @@ static int start_segment(struct varve_log *log, struct vv_slot *slot, struct var
 
     pthread_mutex_lock(&log->segments_mutex);
     assert(log->fact_count < log->fact_room);
-    log->facts[log->fact_count++] =
-        (struct vv_segment_fact){segment->number, segment->base_lsn, segment->capacity, false};
+    log->facts[log->fact_count++] = (struct vv_segment_fact){.number = segment->number,
+                                                             .base_lsn = segment->base_lsn,
+                                                             .bytes = segment->capacity,
+                                                             .created_us = header.created_us};
     pthread_mutex_unlock(&log->segments_mutex);
 
     if (log->current)

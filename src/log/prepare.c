@@ -24,6 +24,7 @@
 #include "base/wait.h"
 #include "io/event.h"
 #include "log/prepare.h"
+#include "log/retain.h"
 #include "log/stages.h"
 
 enum {
@@ -345,6 +346,7 @@ void *vv_prepare_run(void *arg)
         int rc = 0;
 
         close_retired(log);
+        vv_retain_tick(log);
         while (rc == 0 && !atomic_load(&log->stop_prepare) && !atomic_load(&log->failed) &&
                atomic_load(&log->ready_count) < wanted(log)) {
             bool was_short = false;
@@ -358,7 +360,7 @@ void *vv_prepare_run(void *arg)
                 report(log, rc, was_short, &error);
         }
         if (!atomic_load(&log->stop_prepare))
-            (void)vv_wait_on(&log->prepare_event, seen, rc != 0 ? RETRY_US : VV_WAIT_FOREVER);
+            (void)vv_wait_on(&log->prepare_event, seen, rc != 0 ? RETRY_US : vv_retain_sleep_us(log));
     }
     close_retired(log);
     return NULL;

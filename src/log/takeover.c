@@ -17,6 +17,7 @@
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/open.h"
+#include "log/pin.h"
 #include "log/prepare.h"
 
 enum {
@@ -35,7 +36,7 @@ static bool is_temporary(const char *name)
 {
     size_t len = strlen(name);
 
-    return strcmp(name, VV_MANIFEST_TEMP) == 0 ||
+    return strcmp(name, VV_MANIFEST_TEMP) == 0 || strcmp(name, VV_PIN_TEMP) == 0 ||
            (len > 8 && strncmp(name, "new-", 4) == 0 && strcmp(name + len - 4, ".tmp") == 0);
 }
 
@@ -232,8 +233,10 @@ static int list_facts(struct varve_log *log, const struct vv_chain *chain, struc
         const struct vv_link *link = &chain->links[i];
 
         if (link->state == VV_LINK_SOUND)
-            log->facts[log->fact_count++] =
-                (struct vv_segment_fact){link->number, link->header.base_lsn, link->file_bytes, false};
+            log->facts[log->fact_count++] = (struct vv_segment_fact){.number = link->number,
+                                                                     .base_lsn = link->header.base_lsn,
+                                                                     .bytes = link->file_bytes,
+                                                                     .created_us = link->header.created_us};
     }
     return 0;
 }
@@ -289,6 +292,7 @@ int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_err
         last_lsn = walk.vouched < last_lsn ? walk.vouched : last_lsn;
     atomic_store(&log->durable_lsn, last_lsn);
     log->recovery.last_lsn = last_lsn;
+    log->look_end_bytes = walk.end_offset;
     log->recovery.verdict = walk.damage.verdict;
     log->recovery.segment = walk.damage.verdict == VARVE_VERDICT_CLEAN_END ? 0 : walk.damage.segment;
     log->recovery.offset = walk.damage.verdict == VARVE_VERDICT_CLEAN_END ? 0 : walk.damage.offset;

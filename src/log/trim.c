@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "log/manifest.h"
+#include "log/pin.h"
 #include "log/prepare.h"
 #include "log/stages.h"
 
@@ -33,6 +34,31 @@ static size_t count_below(struct varve_log *log, uint64_t lsn, struct vv_segment
         *ret_next = log->facts[count];
     pthread_mutex_unlock(&log->segments_mutex);
     return count;
+}
+
+/* The same, of what no pin holds. Moves of pins on which this relies are durable when it returns, and nothing
+ * below what stays can be pinned from then on. Errors: IO NOSPC NOMEM. */
+static int choose(struct varve_log *log, uint64_t lsn, size_t *ret_count, struct vv_segment_fact *ret_next)
+{
+    const struct vv_pin *lowest;
+    struct varve_error error;
+    int rc = 0;
+
+    pthread_mutex_lock(&log->pins_mutex);
+    lowest = vv_pin_lowest(log->pins);
+    if (lowest && lowest->lsn < lsn)
+        lsn = lowest->lsn;
+    *ret_count = count_below(log, lsn, ret_next);
+    if (*ret_count > 0)
+        rc = vv_pin_settle(log, &error);
+    if (rc != 0)
+        *ret_count = 0;
+    else if (*ret_count > 0)
+        log->trim_lsn = ret_next->base_lsn;
+    pthread_mutex_unlock(&log->pins_mutex);
+    if (rc != 0)
+        vv_fail_message(log, VARVE_MESSAGE_WARNING, "not trimmed: %s", error.message);
+    return rc;
 }
 
 static int clear_header(struct varve_log *log, const char *name)
@@ -94,6 +120,7 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
     pthread_mutex_unlock(&log->facts_mutex);
     if (rc != 0) {
         vv_fail_message(log, VARVE_MESSAGE_WARNING, "not trimmed: %s", error.message);
+        /* trim_lsn stays: what was written may be on disk all the same, and count after a crash. */
         return rc;
     }
     atomic_store(&log->first_lsn, next->base_lsn);
@@ -135,7 +162,7 @@ int varve_trim(struct varve_log *log, uint64_t lsn, uint64_t *ret_first_lsn)
     if (lsn > vv_reserve_last_lsn(log) + 1)
         return VARVE_E_INVALID;
     pthread_mutex_lock(&log->files_mutex);
-    count = count_below(log, lsn, &next);
+    rc = choose(log, lsn, &count, &next);
     if (count > 0)
         rc = trim_files(log, count, &next);
     pthread_mutex_unlock(&log->files_mutex);

@@ -64,6 +64,12 @@ try "$VARVE" append events
 expect 0 "$VARVE" append --policy skip events </dev/null
 expect 0 "$VARVE" verify events
 
+begin small
+"$VARVE" pin events set backup
+flip events/PINS 20
+try "$VARVE" append events
+expect 0 "$VARVE" append --policy skip events </dev/null
+
 # hole: the last frames of the first segment overwritten with zeros
 begin large
 last=$(nth "$first" frame offset -1)

@@ -3,7 +3,7 @@
 # are the same in the program, the manual and the completion.
 . "${VARVE_SOURCE:?}/test/lib/tool.sh"
 
-subs=(append cat tail dump verify stat trim)
+subs=(append cat tail dump verify stat trim pin)
 man=$VARVE_SOURCE/docs/man
 
 expect 0 "$VARVE" --help
@@ -60,7 +60,7 @@ for sub in "${subs[@]}"; do
 done
 
 # Without the log there is nothing to do, and no directory appears; append --no-create likewise.
-for sub in cat tail dump verify stat 'trim --before 1' 'append --no-create'; do
+for sub in cat tail dump verify stat 'trim --before 1' pin 'append --no-create'; do
     # shellcheck disable=SC2086 # words
     expect 3 "$VARVE" $sub nowhere </dev/null
     expect_text err "^varve ${sub%% *}: nowhere: "
@@ -86,6 +86,7 @@ for sub in "${subs[@]}"; do
 done
 expect_equal "strict" "$(complete_words varve append --durability s)"
 expect_equal "full" "$(complete_words varve append --ack = f)"
+expect_equal "move" "$(complete_words varve pin dir m)"
 
 # What is written to a full device is an error, also the help.
 expect_full() {
