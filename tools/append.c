@@ -30,6 +30,10 @@
 #define KEY_SYNC_INTERVAL (CLI_LONG + 10)
 #define KEY_POLICY        (CLI_LONG + 11)
 #define KEY_NO_CREATE     (CLI_LONG + 12)
+#define KEY_KEEP_SEGMENTS (CLI_LONG + 13)
+#define KEY_KEEP_BYTES    (CLI_LONG + 14)
+#define KEY_KEEP_TIME     (CLI_LONG + 15)
+#define KEY_MAX_LOG_BYTES (CLI_LONG + 16)
 
 #define APPEND_THREADS_MAX 1024
 #define APPEND_BATCH_MAX   65536
@@ -58,6 +62,10 @@ static const struct cli_option append_options[] = {
     {KEY_BACKEND, "backend", "NAME", "auto (default), direct, buffered"},
     {KEY_SYNC_BYTES, "sync-bytes", "SIZE", "buffered: sync after so much (4M)"},
     {KEY_SYNC_INTERVAL, "sync-interval-ms", "N", "interval: sync this often (100)"},
+    {KEY_KEEP_SEGMENTS, "keep-segments", "N", "drop older segments than the last N"},
+    {KEY_KEEP_BYTES, "keep-bytes", "SIZE", "drop segments behind the last so much"},
+    {KEY_KEEP_TIME, "keep-time", "DURATION", "drop segments that are older: 90s, 12h, 7d"},
+    {KEY_MAX_LOG_BYTES, "max-log-bytes", "SIZE", "refuse what would make the log larger"},
     CLI_OPTIONS_END,
 };
 
@@ -348,6 +356,18 @@ static void append_log_option(struct varve_options *options, struct cli *cli, in
         break;
     case KEY_SYNC_BYTES:
         options->sync_bytes = cli_size(cli, 1, UINT64_MAX);
+        break;
+    case KEY_KEEP_SEGMENTS:
+        options->keep_segments = cli_number(cli, 1, UINT64_MAX);
+        break;
+    case KEY_KEEP_BYTES:
+        options->keep_bytes = cli_size(cli, 1, UINT64_MAX);
+        break;
+    case KEY_KEEP_TIME:
+        options->keep_ms = cli_duration(cli, 1);
+        break;
+    case KEY_MAX_LOG_BYTES:
+        options->max_log_bytes = cli_size(cli, 1, UINT64_MAX);
         break;
     case KEY_SYNC_INTERVAL:
         options->sync_interval_ms = (uint32_t)cli_number(cli, 1, UINT32_MAX);

@@ -129,6 +129,8 @@ static const char *say_remedy(int code)
         return "look at what the message names: a log is a directory, no link, and holds regular files";
     case VARVE_E_TOO_LARGE:
         return "split the record, or raise --record-max and --segment-bytes";
+    case VARVE_E_LOG_FULL:
+        return "'varve trim --dry-run DIR' names who holds old records; move that pin, or trim the log";
     case VARVE_E_NO_PIN:
         return "'varve pin DIR' names those there are";
     default:

@@ -101,7 +101,7 @@ struct varve_record {
  * Appends `bytes` bytes at `data` with type 0 and returns when the log's durability mode is satisfied.
  * *ret_lsn (may be NULL): its LSN. An error leaves nothing of the record in the log, except READONLY and
  * SYNC: then the record was not acknowledged and may or may not be found at the next open. Errors: INVALID
- * TOO_LARGE BACKPRESSURE NOSPC READONLY SYNC FORKED.
+ * TOO_LARGE BACKPRESSURE NOSPC LOG_FULL READONLY SYNC FORKED.
  */
 VARVE_API int varve_append(struct varve_log *log, const void *data, size_t bytes, uint64_t *ret_lsn);
 
@@ -172,6 +172,12 @@ VARVE_API void varve_recovery_stats(struct varve_log *log, struct varve_recovery
 
 /* The first error that made the log read-only: its code, 0 if there is none. *ret_error may be NULL. */
 VARVE_API int varve_error_first(struct varve_log *log, struct varve_error *ret_error);
+
+/*
+ * Why appends are refused at the moment for want of a segment to go on in (NOSPC, LOG_FULL, LIMIT, IO), and
+ * *ret_error (may be NULL) with what is free and what is needed; 0 where they are not. It ends by itself.
+ */
+VARVE_API int varve_error_space(struct varve_log *log, struct varve_error *ret_error);
 
 /* What the log did since it was opened. Counts only grow. */
 struct varve_stats {

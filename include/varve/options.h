@@ -111,6 +111,14 @@ struct varve_options {
     void *message_arg;
     varve_progress_fn progress; /* progress of opening; default none */
     void *progress_arg;
+
+    /* Retention, applied when a segment was started: retain.h says what each means. Default: all is kept. */
+    uint64_t keep_segments;
+    uint64_t keep_bytes;
+    uint64_t keep_ms;
+    uint64_t max_log_bytes; /* what all segment files may take, those ready and spare ones included: at least
+                               three segments and two more than the rules keep; default no cap. Near it there
+                               is a warning, at it VARVE_E_LOG_FULL */
 };
 
 #ifdef __cplusplus

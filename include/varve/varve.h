@@ -10,6 +10,7 @@
 #include "varve/log.h"
 #include "varve/options.h"
 #include "varve/pin.h"
+#include "varve/retain.h"
 
 #define VARVE_VERSION_MAJOR  0
 #define VARVE_VERSION_MINOR  1

@@ -122,7 +122,8 @@ struct varve_log {
     uint64_t next_number;    /* [files_mutex] of the next segment file to be made */
     uint32_t spare_count;    /* [files_mutex] */
     uint8_t *zeros;          /* [const after open] aligned */
-    _Atomic int space_error; /* why the next segment could not be made: 0, NOSPC, LIMIT, IO */
+    _Atomic int space_error; /* why the next segment could not be made: 0, NOSPC, LOG_FULL, LIMIT, IO */
+    _Atomic uint32_t space_near;  /* [preparer] told that the segment after the next could not be made */
     _Atomic uint32_t ready_event; /* the list of the ready, or space_error, has changed */
 
     /* -- MANIFEST and what it says -- */

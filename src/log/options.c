@@ -147,6 +147,15 @@ static int check_numbers(const struct varve_options *o, struct varve_error *ret_
     return 0;
 }
 
+/* Rules that keep more than the cap allows would end in a log that is full for good. */
+static bool cap_holds(const struct varve_options *o)
+{
+    uint64_t segments = o->max_log_bytes / o->segment_bytes;
+
+    return segments >= 3 && (o->keep_segments == 0 || o->keep_segments <= segments - 2) &&
+           o->keep_bytes <= (segments - 2) * o->segment_bytes;
+}
+
 /* Sizes that hang together: all slots fit into a segment, so that one segment that is ready is enough for
  * whatever is on its way. */
 static int fill_sizes(struct varve_options *o, struct varve_error *ret_error)
@@ -172,6 +181,11 @@ static int fill_sizes(struct varve_options *o, struct varve_error *ret_error)
                             "option record_max: a segment of %" PRIu64 " bytes holds a record of %" PRIu64
                             " at most, not of %" PRIu64,
                             o->segment_bytes, record_room, o->record_max);
+    if (o->max_log_bytes != 0 && !cap_holds(o))
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option max_log_bytes: %" PRIu64 " is less than three segments of %" PRIu64
+                            " bytes, or than two more than keep_segments and keep_bytes ask for",
+                            o->max_log_bytes, o->segment_bytes);
     if (o->sync_bytes == 0)
         o->sync_bytes = vv_min_u64(4 * MIB, (uint64_t)o->slot_bytes * o->slot_count / 2);
     return check_range("sync_bytes", o->sync_bytes, 4096, (uint64_t)o->slot_bytes * o->slot_count / 2,

@@ -52,12 +52,13 @@ static int start_segment(struct varve_log *log, struct vv_slot *slot, struct var
                                                              .created_us = header.created_us};
     pthread_mutex_unlock(&log->segments_mutex);
 
+    /* Before prepare is woken: it looks at old segments when this has grown. */
+    VV_COUNT(log, segments_opened, 1);
     if (log->current)
         vv_prepare_retire(log, log->current);
     log->current = segment;
     log->number_before = segment->number;
     atomic_store(&log->room_bytes, segment->capacity - VV_SEGMENT_HEADER_BYTES);
-    VV_COUNT(log, segments_opened, 1);
     return 0;
 }
 

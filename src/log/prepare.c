@@ -25,6 +25,7 @@
 #include "io/event.h"
 #include "log/prepare.h"
 #include "log/retain.h"
+#include "log/space.h"
 #include "log/stages.h"
 
 enum {
@@ -291,6 +292,10 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "segment %s", name);
     rc = open_spare(log, made, &segment->file);
     segment->reused = rc == 0;
+    if (rc == -ENOENT && vv_space_allow(log, ret_error) != 0) {
+        vv_prepare_discard(log, segment);
+        return VARVE_E_LOG_FULL;
+    }
     if (rc == -ENOENT) {
         snprintf(made, sizeof made, "new-%016" PRIx64 ".tmp", log->next_number);
         rc = make_file(log, made, &segment->file);
@@ -307,9 +312,7 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
     }
     if (rc != 0) {
         vv_prepare_discard(log, segment);
-        return vv_error_set(ret_error,
-                            rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG ? VARVE_E_NOSPC : VARVE_E_IO, -rc,
-                            "cannot make segment %s of %" PRIu64 " bytes", name, log->options.segment_bytes);
+        return vv_space_explain(log, rc, name, ret_error);
     }
     vv_prepare_add(log, segment);
     return 0;
@@ -359,6 +362,8 @@ void *vv_prepare_run(void *arg)
             if (!atomic_load(&log->stop_prepare))
                 report(log, rc, was_short, &error);
         }
+        if (!atomic_load(&log->stop_prepare))
+            vv_space_look(log);
         if (!atomic_load(&log->stop_prepare))
             (void)vv_wait_on(&log->prepare_event, seen, rc != 0 ? RETRY_US : vv_retain_sleep_us(log));
     }

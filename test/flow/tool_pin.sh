@@ -59,6 +59,7 @@ print([p["name"] for p in json.load(open("stat"))["pins"]])')" "['backup', 'repl
 
 expect 0 "$VARVE" trim --before 100001 log
 expect_text out 'nothing removed'
+expect_text out '^log: pin backup at LSN 1 holds [0-9]+ segments, '
 expect 0 "$VARVE" pin --lsn 30000 log move backup
 expect 2 "$VARVE" pin --lsn 29999 log move backup
 expect_text err 'does not move back'

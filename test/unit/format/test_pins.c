@@ -128,7 +128,8 @@ static void test_pins__newer(void **state)
         "pin a lsn 0 since_us 1 moved_us 1 max_records 0 max_bytes 0 max_age_ms 0 owner x\n",
         "pin a lsn 05 since_us 1 moved_us 1 max_records 0 max_bytes 0 max_age_ms 0 owner x\n",
         "pin a lsn -5 since_us 1 moved_us 1 max_records 0 max_bytes 0 max_age_ms 0 owner x\n",
-        "pin a lsn 18446744073709551616 since_us 1 moved_us 1 max_records 0 max_bytes 0 max_age_ms 0 owner \n",
+        "pin a lsn 18446744073709551616 since_us 1 moved_us 1 max_records 0 max_bytes 0 max_age_ms 0 "
+        "owner x\n",
         "pin a  lsn 5 since_us 1 moved_us 1 max_records 0 max_bytes 0 max_age_ms 0 owner x\n",
         "pin a/b lsn 5 since_us 1 moved_us 1 max_records 0 max_bytes 0 max_age_ms 0 owner x\n",
         "pin -a lsn 5 since_us 1 moved_us 1 max_records 0 max_bytes 0 max_age_ms 0 owner x\n",

@@ -166,6 +166,21 @@ static void test_options__sizes_hang_together(void **state)
     }
 }
 
+/* A cap that the rules would fill for good is no cap. */
+static void test_options__cap(void **state)
+{
+    (void)state;
+    const uint64_t mib = 1 << 20;
+    refuse(WITH(.segment_bytes = mib, .max_log_bytes = 3 * mib - 1), "max_log_bytes");
+    accept(WITH(.segment_bytes = mib, .max_log_bytes = 3 * mib));
+    accept(WITH(.segment_bytes = mib, .max_log_bytes = UINT64_MAX));
+    refuse(WITH(.segment_bytes = mib, .max_log_bytes = 5 * mib, .keep_segments = 4), "max_log_bytes");
+    accept(WITH(.segment_bytes = mib, .max_log_bytes = 5 * mib, .keep_segments = 3));
+    refuse(WITH(.segment_bytes = mib, .max_log_bytes = 5 * mib, .keep_bytes = 3 * mib + 1), "max_log_bytes");
+    accept(WITH(.segment_bytes = mib, .max_log_bytes = 5 * mib, .keep_bytes = 3 * mib));
+    accept(WITH(.keep_segments = UINT64_MAX, .keep_bytes = UINT64_MAX, .keep_ms = UINT64_MAX));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_options__enums),
         cmocka_unit_test(test_options__numbers),
         cmocka_unit_test(test_options__sizes_hang_together),
+        cmocka_unit_test(test_options__cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
