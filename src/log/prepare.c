@@ -327,6 +327,8 @@ static void report(struct varve_log *log, int rc, bool was_short, const struct v
         log->space_detail = *error;
     before = atomic_exchange(&log->space_error, rc);
     pthread_mutex_unlock(&log->error_mutex);
+    if (rc != 0)
+        atomic_store(&log->space_near, 0); /* past that: the next time it is near is told again */
     if (rc != 0 && before != rc)
         vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s", error->message);
     else if (rc == 0 && before != 0)
@@ -359,8 +361,10 @@ void *vv_prepare_run(void *arg)
             if (rc == 0)
                 was_short = atomic_exchange(&log->space_short, 0);
             pthread_mutex_unlock(&log->files_mutex);
-            if (!atomic_load(&log->stop_prepare))
+            if (!atomic_load(&log->stop_prepare)) {
                 report(log, rc, was_short, &error);
+                vv_space_look(log); /* before another one is made: a fast log may want it at once */
+            }
         }
         if (!atomic_load(&log->stop_prepare))
             vv_space_look(log);

@@ -236,7 +236,7 @@ static void test_pin__crashes(void **state)
         uint64_t first;
         bool over = true;
         bed_start(&bed, BED_MEMORY, &small, 100000);
-        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 60), 0);
+        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 40), 0);
         BED_UNTIL(atomic_load(&bed.log->ready_count) >= 1);
         assert_int_equal(set(&bed, "p", 5), 0);
         for (int step = 0; step < 4; step++) {
@@ -244,11 +244,11 @@ static void test_pin__crashes(void **state)
             int rc = 0;
             test_fault_fail_after(&bed.fault, n, EIO);
             if (step == 0) {
-                rc = move(&bed, "p", 30, 0);
+                rc = move(&bed, "p", 25, 0);
             } else if (step == 1) {
-                rc = move(&bed, "p", 50, VARVE_PIN_LATER);
+                rc = move(&bed, "p", 36, VARVE_PIN_LATER);
             } else if (step == 2) {
-                rc = varve_trim(bed.log, 61, NULL);
+                rc = varve_trim(bed.log, 41, NULL);
             } else {
                 rc = varve_pin_drop(bed.log, "p", &bed.error);
             }
@@ -257,7 +257,7 @@ static void test_pin__crashes(void **state)
             failed += rc != 0;
             uint64_t after = listed(bed.log, "p").lsn;
             assert_true(rc == 0 || step == 2 || after == before);
-            for (int chance = 0; chance < 4; chance++) {
+            for (int chance = 0; chance < 2; chance++) {
                 uint64_t cut = after_power_cut(&bed, "p", chance != 0 ? &rng : NULL, &first);
                 if (rc == 0 && (step == 0 || step == 3)) {
                     assert_int_equal(cut, after);
