@@ -148,11 +148,13 @@ static void test_pin__refused(void **state)
     pin.size--;
     assert_int_equal(varve_pin_set(bed.log, &pin, NULL), VARVE_E_INVALID);
     assert_int_equal(listed(bed.log, "a").lsn, 3);
-    for (unsigned i = 1; i < VARVE_PINS_MAX; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "p%u", i);
-        assert_int_equal(set(&bed, name, 5), 0);
+    /* All but one by hand: each by itself would be written 255 times. */
+    for (unsigned i = 1; i < VARVE_PINS_MAX - 1; i++) {
+        struct vv_pin *p = &bed.log->pins->pin[bed.log->pins->count++];
+        *p = bed.log->pins->pin[0];
+        snprintf(p->name, sizeof p->name, "p%03u", i);
     }
+    assert_int_equal(set(&bed, "q", 5), 0);
     assert_int_equal(set(&bed, "one-more", 5), VARVE_E_LIMIT);
     assert_int_equal(count(bed.log), VARVE_PINS_MAX);
     assert_int_equal(bed_shut(&bed), 0);
@@ -236,7 +238,7 @@ static void test_pin__crashes(void **state)
         uint64_t first;
         bool over = true;
         bed_start(&bed, BED_MEMORY, &small, 100000);
-        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 40), 0);
+        assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 30), 0);
         BED_UNTIL(atomic_load(&bed.log->ready_count) >= 1);
         assert_int_equal(set(&bed, "p", 5), 0);
         for (int step = 0; step < 4; step++) {
@@ -244,11 +246,11 @@ static void test_pin__crashes(void **state)
             int rc = 0;
             test_fault_fail_after(&bed.fault, n, EIO);
             if (step == 0) {
-                rc = move(&bed, "p", 25, 0);
+                rc = move(&bed, "p", 20, 0);
             } else if (step == 1) {
-                rc = move(&bed, "p", 36, VARVE_PIN_LATER);
+                rc = move(&bed, "p", 28, VARVE_PIN_LATER);
             } else if (step == 2) {
-                rc = varve_trim(bed.log, 41, NULL);
+                rc = varve_trim(bed.log, 31, NULL);
             } else {
                 rc = varve_pin_drop(bed.log, "p", &bed.error);
             }
