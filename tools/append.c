@@ -34,6 +34,7 @@
 #define KEY_KEEP_BYTES    (CLI_LONG + 14)
 #define KEY_KEEP_TIME     (CLI_LONG + 15)
 #define KEY_MAX_LOG_BYTES (CLI_LONG + 16)
+#define KEY_METRICS_FILE  (CLI_LONG + 17)
 
 #define APPEND_THREADS_MAX 1024
 #define APPEND_BATCH_MAX   65536
@@ -66,6 +67,7 @@ static const struct cli_option append_options[] = {
     {KEY_KEEP_BYTES, "keep-bytes", "SIZE", "drop segments behind the last so much"},
     {KEY_KEEP_TIME, "keep-time", "DURATION", "drop segments that are older: 90s, 12h, 7d"},
     {KEY_MAX_LOG_BYTES, "max-log-bytes", "SIZE", "refuse what would make the log larger"},
+    {KEY_METRICS_FILE, "metrics-file", "FILE", "export metrics to it, for 'varve stat --watch'"},
     CLI_OPTIONS_END,
 };
 
@@ -365,6 +367,9 @@ static void append_log_option(struct varve_options *options, struct cli *cli, in
         break;
     case KEY_KEEP_TIME:
         options->keep_ms = cli_duration(cli, 1);
+        break;
+    case KEY_METRICS_FILE:
+        options->metrics_file = cli->value;
         break;
     case KEY_MAX_LOG_BYTES:
         options->max_log_bytes = cli_size(cli, 1, UINT64_MAX);

@@ -7,12 +7,17 @@
 #include "pins.h"
 #include "term.h"
 #include "units.h"
+#include "watch.h"
 #include "when.h"
 
-#define KEY_JSON (CLI_LONG + 0)
+#define KEY_JSON     (CLI_LONG + 0)
+#define KEY_WATCH    (CLI_LONG + 1)
+#define KEY_INTERVAL (CLI_LONG + 2)
 
 static const struct cli_option stat_options[] = {
     {KEY_JSON, "json", NULL, "one JSON object"},
+    {KEY_WATCH, "watch", NULL, "a line every second, of what the writer exports"},
+    {KEY_INTERVAL, "interval", "DURATION", "with --watch: not every second but this often"},
     CLI_OPTIONS_END,
 };
 
@@ -146,16 +151,25 @@ static int stat_run(const struct cli_command *command, int argc, char **argv)
     struct varve_info info = {.size = sizeof info};
     struct varve_error error;
     struct pins pins;
-    bool json = false;
+    bool json = false, watch = false;
+    uint64_t interval_ms = 0;
     struct cli cli;
     struct out out;
     int key, rc, pins_rc;
 
     cli_start(&cli, command, argc, argv);
-    while ((key = cli_next(&cli)) > 0)
+    while ((key = cli_next(&cli)) > 0) {
         json |= key == KEY_JSON;
+        watch |= key == KEY_WATCH;
+        if (key == KEY_INTERVAL)
+            interval_ms = cli_duration(&cli, 1);
+    }
     if (!cli_operands(&cli, 1, 1))
         return cli.exit_code;
+    if (watch ? json : interval_ms != 0)
+        return say_usage(watch ? "--json does not go with --watch" : "--interval goes with --watch");
+    if (watch)
+        return watch_run(cli.operands[0], interval_ms ? interval_ms : 1000);
     rc = varve_info_get(cli.operands[0], NULL, &info, &error);
     if (rc)
         return say_library(cli.operands[0], &error);
@@ -187,7 +201,9 @@ const struct cli_command command_stat = {
     .operands = "DIR",
     .summary = "what a log holds",
     .details = "Shows what the log in DIR holds: records, times, sizes, how full it is, who has it\n"
-               "open and what keeps it from being trimmed. Changes nothing and waits for nobody.",
+               "open and what keeps it from being trimmed. Changes nothing and waits for nobody.\n"
+               "With --watch shows how the log is doing, live: DIR is the file that its writer exports\n"
+               "its metrics to, or the log where that is its METRICS.",
     .options = stat_options,
     .run = stat_run,
 };

@@ -119,6 +119,8 @@ struct varve_options {
     uint64_t max_log_bytes; /* what all segment files may take, those ready and spare ones included: at least
                                three segments and two more than the rules keep; default no cap. Near it there
                                is a warning, at it VARVE_E_LOG_FULL */
+    const char *metrics_file; /* metrics for other processes go to this file, four times a second: metrics.h;
+                                 the string is read during the call only; default none */
 };
 
 #ifdef __cplusplus

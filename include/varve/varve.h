@@ -8,6 +8,7 @@
 #include "varve/inspect.h"
 #include "varve/io.h"
 #include "varve/log.h"
+#include "varve/metrics.h"
 #include "varve/options.h"
 #include "varve/pin.h"
 #include "varve/retain.h"

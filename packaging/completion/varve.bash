@@ -32,8 +32,9 @@ _varve_value() {
     --ack) _varve_words "$2" "lsn full" ;;
     --backend) _varve_words "$2" "auto direct buffered" ;;
     --policy) _varve_words "$2" "truncate halt skip" ;;
-    --batch | --before | --from | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
+    --batch | --before | --from | --interval | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
         --sync-bytes | --sync-interval-ms | --threads | --to | --type | -n | -t) ;;
+    --metrics-file) _varve_files "$2" ;;
     *) return 1 ;;
     esac
 }
@@ -44,13 +45,13 @@ _varve_options() {
     append)
         echo "--null --framed --type --durability --ack --threads --batch --quiet --no-create --policy" \
             "--segment-bytes --record-max --slot-bytes --backend --sync-bytes --sync-interval-ms" \
-            "--keep-segments --keep-bytes --keep-time --max-log-bytes"
+            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file"
         ;;
     cat) echo "--from --to --policy $emit" ;;
     tail) echo "--lines --follow $emit" ;;
     dump) echo "--hex --no-records --json" ;;
     verify) echo "--strict --quiet --json" ;;
-    stat) echo "--json" ;;
+    stat) echo "--json --watch --interval" ;;
     trim) echo "--before --keep-segments --keep-bytes --keep-time --dry-run --json" ;;
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json" ;;
     esac

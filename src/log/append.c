@@ -10,6 +10,7 @@
 
 #include "format/frame.h"
 #include "format/record.h"
+#include "log/metrics.h"
 #include "log/stages.h"
 
 /* Length of the payload. Errors: INVALID, TOO_LARGE. */
@@ -102,8 +103,8 @@ static int append_large(struct varve_log *log, const struct varve_record *record
     return rc;
 }
 
-static int append(struct varve_log *log, const struct varve_record *record, enum varve_durability durability,
-                  bool wait, uint64_t *ret_lsn)
+static int try_append(struct varve_log *log, const struct varve_record *record,
+                      enum varve_durability durability, bool wait, uint64_t *ret_lsn)
 {
     uint64_t payload_bytes, bytes, now_us;
     struct vv_reservation r;
@@ -130,6 +131,20 @@ static int append(struct varve_log *log, const struct varve_record *record, enum
     return rc;
 }
 
+/* Notes a failure, in passing. */
+static int noted(struct varve_log *log, int rc)
+{
+    if (rc != 0)
+        vv_metrics_error(log, rc);
+    return rc;
+}
+
+static int append(struct varve_log *log, const struct varve_record *record, enum varve_durability durability,
+                  bool wait, uint64_t *ret_lsn)
+{
+    return noted(log, try_append(log, record, durability, wait, ret_lsn));
+}
+
 int varve_append(struct varve_log *log, const void *data, size_t bytes, uint64_t *ret_lsn)
 {
     const struct varve_record record = {.data = data, .data_bytes = bytes};
@@ -142,7 +157,7 @@ int varve_append_record(struct varve_log *log, const struct varve_record *record
 {
     int rc = choose_durability(log, durability, &durability);
 
-    return rc != 0 ? rc : append(log, record, durability, true, ret_lsn);
+    return rc != 0 ? noted(log, rc) : append(log, record, durability, true, ret_lsn);
 }
 
 int varve_append_async(struct varve_log *log, const struct varve_record *record, uint64_t *ret_lsn)
@@ -150,8 +165,8 @@ int varve_append_async(struct varve_log *log, const struct varve_record *record,
     return append(log, record, log->options.durability, false, ret_lsn);
 }
 
-int varve_append_batch(struct varve_log *log, const struct varve_record *records, size_t count,
-                       enum varve_durability durability, int wait, uint64_t *ret_first_lsn)
+static int append_batch(struct varve_log *log, const struct varve_record *records, size_t count,
+                        enum varve_durability durability, int wait, uint64_t *ret_first_lsn)
 {
     uint64_t bytes = 0, payload_bytes, offset, now_us;
     struct vv_reservation r;
@@ -192,4 +207,10 @@ int varve_append_batch(struct varve_log *log, const struct varve_record *records
     if (rc == 0 && ret_first_lsn)
         *ret_first_lsn = r.lsn;
     return rc;
+}
+
+int varve_append_batch(struct varve_log *log, const struct varve_record *records, size_t count,
+                       enum varve_durability durability, int wait, uint64_t *ret_first_lsn)
+{
+    return noted(log, append_batch(log, records, count, durability, wait, ret_first_lsn));
 }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/wait.h"
 #include "io/event.h"
+#include "log/export.h"
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/observer.h"
@@ -32,6 +33,7 @@ static void stop_threads(struct varve_log *log)
         pthread_join(log->preparer, NULL);
     }
     log->flusher_runs = log->preparer_runs = false;
+    vv_export_stop(log, false);
 }
 
 static void free_segments(struct varve_log *log)
@@ -63,6 +65,7 @@ void vv_close_free(struct varve_log *log)
     vv_free(log->header_page);
     vv_free(log->zeros);
     vv_free(log->facts);
+    vv_free(log->metrics);
     vv_free(log->pins);
     vv_free(log->pins_next);
     if (atomic_load(&log->event_fd) >= 0)
@@ -102,6 +105,7 @@ int varve_close(struct varve_log *log, struct varve_error *ret_error)
     if (atomic_load(&log->gate) == VARVE_E_FORKED) {
         /* The threads are the parent's, and so is every file but this process's descriptors of them. */
         log->flusher_runs = log->preparer_runs = false;
+        vv_export_stop(log, true);
         rc = vv_error_set(ret_error, VARVE_E_FORKED, 0, "%s: the log belongs to the process that opened it",
                           log->path);
     } else if (!log->read_only && !log->in_memory) {

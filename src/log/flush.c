@@ -11,6 +11,7 @@
  */
 #include "base/error.h"
 #include "base/wait.h"
+#include "log/metrics.h"
 #include "log/stages.h"
 
 void vv_flush_kick(struct varve_log *log)
@@ -56,17 +57,23 @@ static void lead_unclaimed(struct varve_log *log, uint64_t end)
 static void sync_written(struct varve_log *log)
 {
     struct varve_error error;
+    uint64_t began_us, now_us;
 
     if (log->unsynced_bytes == 0)
         return;
     log->unsynced_bytes = 0;
+    began_us = vv_metrics_now(log);
     if (vv_write_sync(log, log->current, &error) != 0) {
         if (vv_move_claim(log->current))
             vv_move_frames(log, &error);
         return;
     }
-    for (uint64_t seq = vv_published(log); seq < log->flush_seq; seq++)
+    now_us = vv_metrics_now(log);
+    vv_metrics_flush(log, vv_slot_at(log, log->flush_seq - 1), now_us - began_us);
+    for (uint64_t seq = vv_published(log); seq < log->flush_seq; seq++) {
+        vv_metrics_frame(log, vv_slot_at(log, seq), now_us);
         atomic_store(&vv_slot_at(log, seq)->progress, VV_PROGRESS_DONE);
+    }
     vv_publish_done(log);
 }
 

@@ -118,11 +118,11 @@ struct varve_log {
     struct vv_segment *retired; /* to be closed by prepare */
     struct vv_segment *pool;    /* structs to be used again */
     pthread_mutex_t
-        files_mutex;         /* making and removing files; taken before segments_mutex, by prepare and trim */
-    uint64_t next_number;    /* [files_mutex] of the next segment file to be made */
-    uint32_t spare_count;    /* [files_mutex] */
-    uint8_t *zeros;          /* [const after open] aligned */
-    _Atomic int space_error; /* why the next segment could not be made: 0, NOSPC, LOG_FULL, LIMIT, IO */
+        files_mutex;      /* making and removing files; taken before segments_mutex, by prepare and trim */
+    uint64_t next_number; /* [files_mutex] of the next segment file to be made */
+    _Atomic uint32_t spare_count; /* [files_mutex] read without it by metrics */
+    uint8_t *zeros;               /* [const after open] aligned */
+    _Atomic int space_error;      /* why the next segment could not be made: 0, NOSPC, LOG_FULL, LIMIT, IO */
     _Atomic uint32_t space_near;  /* [preparer] told that the segment after the next could not be made */
     _Atomic uint32_t ready_event; /* the list of the ready, or space_error, has changed */
 
@@ -161,6 +161,11 @@ struct varve_log {
     /* -- fork -- */
     struct varve_log *registry_prev, *registry_next; /* [registry mutex of lock.c] */
     bool registered;
+
+    /* -- for an operator -- */
+    struct vv_metrics *metrics;   /* [const after open] NULL read-only */
+    struct vv_exporter *exporter; /* [open, close] */
+    uint64_t opened_lsn;          /* [const after open] the last LSN when it was opened */
 
     /* -- what was found and what was done -- */
     struct varve_recovery recovery;

@@ -25,8 +25,10 @@
 #include "format/record.h"
 #include "log/chain.h"
 #include "log/device.h"
+#include "log/export.h"
 #include "log/lock.h"
 #include "log/manifest.h"
+#include "log/metrics.h"
 #include "log/options.h"
 #include "log/pin.h"
 #include "log/prepare.h"
@@ -132,7 +134,8 @@ static int make_slots(struct varve_log *log, uint64_t next_lsn, struct varve_err
     log->buffers = vv_alloc_large((size_t)o->slot_count * o->slot_bytes);
     log->header_page = vv_alloc_aligned(4096, VV_SEGMENT_HEADER_BYTES);
     log->zeros = vv_alloc_aligned(4096, VV_PREPARE_ZERO_BYTES);
-    if (!log->slots || !log->buffers || !log->header_page || !log->zeros)
+    log->metrics = vv_metrics_new();
+    if (!log->slots || !log->buffers || !log->header_page || !log->zeros || !log->metrics)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%" PRIu32 " slots of %" PRIu32 " bytes",
                             o->slot_count, o->slot_bytes);
     memset(log->slots, 0, o->slot_count * sizeof *log->slots);
@@ -168,8 +171,9 @@ static int start_threads(struct varve_log *log, struct varve_error *ret_error)
 {
     int rc;
 
-    if (log->in_memory)
-        return 0;
+    rc = vv_export_start(log, ret_error);
+    if (rc != 0 || log->in_memory)
+        return rc;
     rc = vv_thread_start(&log->preparer, "varve-prepare", vv_prepare_run, log);
     log->preparer_runs = rc == 0;
     if (rc == 0) {
@@ -246,6 +250,7 @@ static int open_content(struct varve_log *log, struct vv_chain *chain, struct va
     atomic_store(&log->first_lsn, log->manifest.first_lsn);
     atomic_store(&log->durable_lsn, recovered.next_lsn - 1);
     atomic_store(&log->acked_lsn, recovered.next_lsn - 1);
+    log->opened_lsn = recovered.next_lsn - 1;
     atomic_store(&log->vouched_lsn, recovered.vouched_lsn);
     start_clock(log, recovered.last_time_us);
     rc = vv_device_choose(log, ret_error);

@@ -21,6 +21,7 @@
 #include "base/wait.h"
 #include "format/frame.h"
 #include "format/record.h"
+#include "log/metrics.h"
 #include "log/stages.h"
 
 bool vv_seal_claim(struct vv_slot *slot, uint64_t seq)
@@ -194,7 +195,7 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
 {
     struct vv_segment *segment = slot->segment;
     struct varve_error error;
-    uint64_t began_us = log->io->monotonic_us(log->io);
+    uint64_t began_us = log->io->monotonic_us(log->io), now_us;
 
     vv_seal_header(log, slot);
     if (vv_write_frame(log, slot, true, &error) != 0) {
@@ -207,7 +208,10 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
             vv_move_frames(log, &error);
         return;
     }
-    note_write(log, log->io->monotonic_us(log->io) - began_us);
+    now_us = log->io->monotonic_us(log->io);
+    note_write(log, now_us - began_us);
+    vv_metrics_flush(log, slot, now_us - began_us);
+    vv_metrics_frame(log, slot, now_us);
     set_progress(slot, segment, VV_PROGRESS_DONE);
     vv_publish_done(log);
 }

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metrics: numbers -> text for Prometheus.
+ *
+ * Each number is read by itself: together they are of about the same moment, and a histogram's count is the
+ * sum of the buckets that were read, so that the text never contradicts itself.
+ */
+#include "varve/metrics.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "log/metrics.h"
+#include "log/stages.h"
+
+struct vv_metrics *vv_metrics_new(void)
+{
+    struct vv_metrics *metrics = vv_alloc_aligned(64, sizeof *metrics);
+
+    if (metrics)
+        memset(metrics, 0, sizeof *metrics);
+    return metrics;
+}
+
+void vv_metrics_error(struct varve_log *log, int code)
+{
+#ifdef VARVE_NO_METRICS
+    (void)log;
+    (void)code;
+#else
+    if (code < 0 && code > -(int)VV_METRICS_CODES && log->metrics)
+        atomic_fetch_add_explicit(&log->metrics->errors[-code], 1, memory_order_relaxed);
+#endif
+}
+
+#ifdef VARVE_NO_METRICS
+
+int varve_metrics_text(struct varve_log *log, const char *labels, char *text, size_t room, size_t *ret_bytes)
+{
+    (void)log;
+    (void)labels;
+    (void)text;
+    (void)room;
+    (void)ret_bytes;
+    return VARVE_E_UNSUPPORTED;
+}
+
+void varve_metrics_transaction(struct varve_log *log, uint64_t duration_us)
+{
+    (void)log;
+    (void)duration_us;
+}
+
+#else
+
+static struct vv_metrics_shard *shard_of(struct varve_log *log, const struct vv_slot *slot)
+{
+    return &log->metrics->shards[atomic_load_explicit(&slot->seq, memory_order_relaxed) % VV_METRICS_SHARDS];
+}
+
+void vv_metrics_flush(struct varve_log *log, const struct vv_slot *slot, uint64_t took_us)
+{
+    vv_histogram_add(&shard_of(log, slot)->flush_us, &vv_bounds_us, took_us);
+}
+
+void vv_metrics_frame(struct varve_log *log, struct vv_slot *slot, uint64_t now_us)
+{
+    struct vv_metrics_shard *shard = shard_of(log, slot);
+    uint64_t time_us = atomic_load(&slot->time_us);
+
+    if (slot->count == 0)
+        return; /* a mark: nobody waits for it */
+    /* Records carry the log's clock. */
+    now_us += atomic_load_explicit(&log->clock_ahead_us, memory_order_relaxed);
+    vv_histogram_add(&shard->records, &vv_bounds_count, slot->count);
+    vv_histogram_add(&shard->commit_us, &vv_bounds_us, now_us > time_us ? now_us - time_us : 0);
+}
+
+void varve_metrics_transaction(struct varve_log *log, uint64_t duration_us)
+{
+    /* Neighbouring threads differ in the middle of their descriptors' addresses. */
+    unsigned shard = (unsigned)((uintptr_t)pthread_self() >> 12) % VV_METRICS_SHARDS;
+
+    if (log->metrics)
+        vv_histogram_add(&log->metrics->shards[shard].transaction_us, &vv_bounds_us, duration_us);
+}
+
+struct page {
+    struct vv_text text;
+    const char *labels;
+};
+
+static void head(struct page *p, const char *name, const char *type, const char *help)
+{
+    vv_text_print(&p->text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* `more`: another label, or "". */
+static void sample(struct page *p, const char *name, const char *suffix, const char *more, double value)
+{
+    bool both = *p->labels && *more, any = *p->labels || *more;
+
+    vv_text_print(&p->text, "%s%s%s%s%s%s%s %.17g\n", name, suffix, any ? "{" : "", p->labels,
+                  both ? "," : "", more, any ? "}" : "", value);
+}
+
+struct number {
+    const char *name, *type, *help;
+    double value;
+};
+
+static void numbers(struct page *p, const struct number *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        head(p, list[i].name, list[i].type, list[i].help);
+        sample(p, list[i].name, "", "", list[i].value);
+    }
+}
+
+static void histogram(struct varve_log *log, struct page *p, const char *name, const char *help,
+                      size_t offset, const struct vv_bounds *bounds, double unit)
+{
+    uint64_t count[VV_HISTOGRAM_BUCKETS + 1] = {0}, sum = 0, total = 0;
+    char le[64];
+
+    for (unsigned i = 0; i < VV_METRICS_SHARDS; i++)
+        vv_histogram_read((struct vv_histogram *)((char *)&log->metrics->shards[i] + offset), count, &sum);
+    head(p, name, "histogram", help);
+    for (unsigned i = 0; i < VV_HISTOGRAM_BUCKETS; i++) {
+        struct vv_text text = {.buf = le, .room = sizeof le};
+
+        total += count[i];
+        vv_text_print(&text, "le=\"%.15g\"", (double)bounds->at[i] * unit);
+        sample(p, name, "_bucket", le, (double)total);
+    }
+    total += count[VV_HISTOGRAM_BUCKETS];
+    sample(p, name, "_bucket", "le=\"+Inf\"", (double)total);
+    sample(p, name, "_sum", "", (double)sum * unit);
+    sample(p, name, "_count", "", (double)total);
+}
+
+/* "VARVE_E_LOG_FULL" is told as type="log_full". */
+static void errors(struct varve_log *log, struct page *p)
+{
+    static const char prefix[] = "VARVE_E_";
+
+    head(p, "wal_errors_total", "counter", "Appends that failed, by error.");
+    for (unsigned i = 0; varve_error_at(i) != 0; i++) {
+        int code = varve_error_at(i);
+        char label[64];
+        struct vv_text text = {.buf = label, .room = sizeof label};
+
+        if (code <= -(int)VV_METRICS_CODES)
+            continue;
+        vv_text_print(&text, "type=\"");
+        for (const char *at = varve_error_name(code) + strlen(prefix); *at; at++)
+            vv_text_print(&text, "%c", tolower((unsigned char)*at));
+        vv_text_print(&text, "\"");
+        sample(p, "wal_errors_total", "", label, (double)atomic_load(&log->metrics->errors[-code]));
+    }
+}
+
+static void counters(struct page *p, const struct varve_stats *s, uint64_t first_lsn)
+{
+    const struct number list[] = {
+        {"wal_appends_total", "counter", "Records that got an LSN.", (double)(s->reserved_lsn - first_lsn)},
+        {"wal_flushes_total", "counter", "Durable writes and sync calls on segments.", (double)s->syncs},
+        {"wal_writes_total", "counter", "Write calls on segments.", (double)s->writes},
+        {"wal_bytes_written_total", "counter",
+         "Bytes written to segments: frames after the codec, with headers and padding.",
+         (double)s->written_bytes},
+        {"wal_record_bytes_total", "counter",
+         "Bytes of durable records with their headers, before the codec.", (double)s->payload_bytes},
+        {"wal_frames_total", "counter", "Durable frames with records.", (double)s->frames},
+        {"wal_marks_total", "counter", "Durable frames without records.", (double)s->marks},
+        {"wal_records_total", "counter", "Records in durable frames.", (double)s->records},
+        {"wal_retries_total", "counter", "Writes that were tried again.", (double)s->retries},
+        {"wal_moves_total", "counter", "Times that frames moved to a fresh segment after a failed write.",
+         (double)s->moves},
+        {"wal_backpressure_total", "counter", "Appends that met a full ring.", (double)s->backpressure},
+        {"wal_segments_opened_total", "counter", "Segments that were begun.", (double)s->segments_opened},
+        {"wal_segments_trimmed_total", "counter", "Segments that were removed.", (double)s->segments_trimmed},
+        {"wal_segments_recycled_total", "counter", "Spares that became segments again.",
+         (double)s->spares_used},
+    };
+
+    numbers(p, list, sizeof list / sizeof *list);
+}
+
+static void gauges(struct varve_log *log, struct page *p, const struct varve_stats *s)
+{
+    uint64_t segments, used = s->durability == VARVE_MEMORY ? s->reserved_lsn : s->durable_lsn;
+
+    pthread_mutex_lock(&log->segments_mutex);
+    segments = log->fact_count;
+    pthread_mutex_unlock(&log->segments_mutex);
+    const struct number list[] = {
+        {"wal_queue_depth", "gauge", "Frames that are open or on their way to disk.",
+         (double)(atomic_load(&log->open_seq) + 1 - vv_published(log))},
+        {"wal_first_lsn", "gauge", "The first record there is.", (double)s->first_lsn},
+        {"wal_last_lsn", "gauge", "The last LSN given out.", (double)s->reserved_lsn},
+        {"wal_durable_lsn", "gauge", "Every record up to it survives a power failure.",
+         (double)s->durable_lsn},
+        {"wal_durable_lag_records", "gauge", "Records that have an LSN and are not durable.",
+         (double)(s->reserved_lsn > used ? s->reserved_lsn - used : 0)},
+        {"wal_segments", "gauge", "Segments of the log.", (double)segments},
+        {"wal_segments_ready", "gauge", "Segments made ahead of need.",
+         (double)atomic_load(&log->ready_count)},
+        {"wal_segments_spare", "gauge", "Trimmed segments that wait for reuse.",
+         (double)atomic_load(&log->spare_count)},
+        {"wal_segment_room_bytes", "gauge", "Room left in the segment in use.",
+         (double)atomic_load(&log->room_bytes)},
+        {"wal_space_error", "gauge", "1 while appends are refused for want of space, else 0.",
+         atomic_load(&log->space_error) != 0},
+        {"wal_read_only", "gauge", "1 once the log accepts no writes any more, else 0.",
+         atomic_load(&log->failed) != 0},
+        {"wal_recovery_duration_seconds", "gauge", "How long reading took when the log was opened.",
+         (double)log->recovery.duration_us / 1e6},
+    };
+
+    numbers(p, list, sizeof list / sizeof *list);
+}
+
+static bool labels_ok(const char *labels)
+{
+    if (strlen(labels) > 200)
+        return false;
+    for (const char *at = labels; *at; at++) {
+        if (*at == '\n' || *at == '{' || *at == '}')
+            return false;
+    }
+    return true;
+}
+
+int varve_metrics_text(struct varve_log *log, const char *labels, char *text, size_t room, size_t *ret_bytes)
+{
+    struct page p = {.text = {.buf = text, .room = room}, .labels = labels ? labels : ""};
+    struct varve_stats stats = {.size = sizeof stats};
+    int rc;
+
+    if (!text || room == 0 || !labels_ok(p.labels))
+        return VARVE_E_INVALID;
+    if (log->read_only)
+        return VARVE_E_UNSUPPORTED;
+    rc = varve_stats_get(log, &stats);
+    if (rc != 0)
+        return rc;
+    counters(&p, &stats, log->opened_lsn);
+    errors(log, &p);
+    gauges(log, &p, &stats);
+    histogram(log, &p, "wal_flush_duration_seconds", "How long durable writes and syncs of segments took.",
+              offsetof(struct vv_metrics_shard, flush_us), &vv_bounds_us, 1e-6);
+    histogram(log, &p, "wal_commit_duration_seconds",
+              "From a frame's first record to its being durable; the longest wait of its records.",
+              offsetof(struct vv_metrics_shard, commit_us), &vv_bounds_us, 1e-6);
+    histogram(log, &p, "wal_frame_records", "Records in a frame.", offsetof(struct vv_metrics_shard, records),
+              &vv_bounds_count, 1);
+    histogram(log, &p, "transaction_duration_seconds", "How long transactions took, as the program says.",
+              offsetof(struct vv_metrics_shard, transaction_us), &vv_bounds_us, 1e-6);
+    if (p.text.full)
+        return VARVE_E_TOO_LARGE;
+    if (ret_bytes)
+        *ret_bytes = p.text.len;
+    return 0;
+}
+
+#endif
