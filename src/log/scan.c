@@ -258,8 +258,7 @@ static int look_beyond(struct vv_scan *scan, uint64_t from_lsn, uint64_t want_ls
         rest->found = true;
         rest->frame = frame;
     }
-    *ret_enough =
-        rest->found && rest->vouched >= vv_max_u64(want_lsn, rest->frame.header.first_lsn - 1);
+    *ret_enough = rest->found && rest->vouched >= vv_max_u64(want_lsn, rest->frame.header.first_lsn - 1);
     scan->offset += frame.bytes;
     return 0;
 }

@@ -79,8 +79,8 @@ struct vv_scan_rest {
     bool broken_last;  /* behind the last of them stands one that is not sound */
 };
 
-/* Looks for sound frames in the `within_bytes` behind scan->offset; stops when it knows enough: when one is found,
- * and `want_lsn` and all before that frame are vouched for; else at the end. */
+/* Looks for sound frames in the `within_bytes` behind scan->offset; stops when it knows enough: when one is
+ * found, and `want_lsn` and all before that frame are vouched for; else at the end. */
 int vv_scan_beyond(struct vv_scan *scan, uint64_t within_bytes, uint64_t from_lsn, uint64_t want_lsn,
                    struct vv_scan_rest *ret_rest, struct varve_error *ret_error);
 

@@ -24,6 +24,10 @@
 #include "log/metrics.h"
 #include "log/stages.h"
 
+/* A leader steps aside for those on their way back for no longer, however slow the disk is: it keeps a
+ * processor busy meanwhile. */
+#define COMPANY_US 100
+
 bool vv_seal_claim(struct vv_slot *slot, uint64_t seq)
 {
     uint64_t none = vv_leader_word(seq, VV_LEADER_NONE);
@@ -84,8 +88,9 @@ static void wait_company(struct varve_log *log, struct vv_slot *slot)
 /*
  * Those whom the frame before has just released are on their way back with their next records, and a fuller
  * frame costs no more on disk. So the leader steps aside until as many wait here as were released then, for
- * as long as half a write takes at most. A single writer has no company and does not step aside; where those
- * who are released have other things to do, the log soon stops to wait for them, and only looks now and then.
+ * half the time that a write takes at most, and COMPANY_US. A single writer has no company and does not step
+ * aside; where those who are released have other things to do, the log soon stops to wait for them, and only
+ * looks now and then.
  */
 static void let_others_in(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
 {
@@ -97,7 +102,7 @@ static void let_others_in(struct varve_log *log, struct vv_slot *slot, uint64_t 
         (atomic_load_explicit(&log->patience, memory_order_relaxed) == 0 && seq % 16 != 0))
         return;
     now = log->io->monotonic_us(log->io);
-    until = now + atomic_load_explicit(&log->write_us, memory_order_relaxed) / 2;
+    until = now + vv_min_u64(atomic_load_explicit(&log->write_us, memory_order_relaxed) / 2, COMPANY_US);
     while (here < expected && now < until && !(atomic_load(&slot->word) & VV_WORD_CLOSED)) {
         sched_yield();
         here = vv_crowd_count(log, slot) + 1;

@@ -135,9 +135,9 @@ static bool follows(const struct vv_link *next, const struct vv_link *link)
     return next->number == link->number + 1;
 }
 
-/* Whether what is missing may have been in a segment that cannot be read, because this one ends in a tear: then
- * what stands behind the break was superseded by that one. Not when a frame in this one says that all of it was
- * durable. */
+/* Whether what is missing may have been in a segment that cannot be read, because this one ends in a tear:
+ * then what stands behind the break was superseded by that one. Not when a frame in this one says that all of
+ * it was durable. */
 static bool may_be_superseded(const struct vv_walk *walk, const struct vv_link *link,
                               const struct vv_scan_rest *rest)
 {
