@@ -318,7 +318,8 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
     return 0;
 }
 
-static void report(struct varve_log *log, int rc, bool was_short, const struct varve_error *error)
+/* Returns what stood there before. */
+static int note_outcome(struct varve_log *log, int rc, const struct varve_error *error)
 {
     int before;
 
@@ -329,6 +330,11 @@ static void report(struct varve_log *log, int rc, bool was_short, const struct v
     pthread_mutex_unlock(&log->error_mutex);
     if (rc != 0)
         atomic_store(&log->space_near, 0); /* past that: the next time it is near is told again */
+    return before;
+}
+
+static void report(struct varve_log *log, int rc, int before, bool was_short, const struct varve_error *error)
+{
     if (rc != 0 && before != rc)
         vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s", error->message);
     else if (rc == 0 && before != 0)
@@ -355,14 +361,19 @@ void *vv_prepare_run(void *arg)
         while (rc == 0 && !atomic_load(&log->stop_prepare) && !atomic_load(&log->failed) &&
                atomic_load(&log->ready_count) < wanted(log)) {
             bool was_short = false;
+            int before = 0;
 
+            /* Noted under the same lock: whoever has removed files knows that no outcome of before is to
+             * come. */
             pthread_mutex_lock(&log->files_mutex);
             rc = make_segment(log, &error);
             if (rc == 0)
                 was_short = atomic_exchange(&log->space_short, 0);
+            if (!atomic_load(&log->stop_prepare))
+                before = note_outcome(log, rc, &error);
             pthread_mutex_unlock(&log->files_mutex);
             if (!atomic_load(&log->stop_prepare)) {
-                report(log, rc, was_short, &error);
+                report(log, rc, before, was_short, &error);
                 vv_space_look(log); /* before another one is made: a fast log may want it at once */
             }
         }

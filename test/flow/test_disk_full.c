@@ -102,7 +102,7 @@ static void append_until_full(struct test_bed *bed)
 static void one_round(struct test_bed *bed, unsigned round)
 {
     /* What was freed before this has been noticed. */
-    BED_UNTIL(atomic_load(&bed->log->space_near) == 0);
+    BED_UNTIL(atomic_load(&bed->log->space_error) == 0 && atomic_load(&bed->log->space_near) == 0);
     unsigned before = atomic_load(&again_told), near = atomic_load(&near_told);
     if (round % 2 == 0) {
         /* The log fills it: said while it could still go on. */
