@@ -256,7 +256,8 @@ int vv_open_segments(struct varve_log *log, const struct vv_chain *chain,
     }
     if (last_used >= log->next_number)
         log->next_number = last_used + 1;
-    log->number_before = last_used;
+    /* A file with a damaged header in which nothing was acknowledged is not one that was in use. */
+    log->number_before = vv_max_u64(recovered->end_segment, recovered->damaged_segment);
     if (rc != 0 || log->in_memory)
         return rc;
     rc = tidy_up(log, ret_error);

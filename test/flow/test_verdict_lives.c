@@ -264,6 +264,29 @@ static void test_verdict_lives__the_one_before(void **state)
     test_sample_close(&s);
 }
 
+/* A segment that was prepared and not used is damaged as well: it is not the one before the next. */
+static void test_verdict_lives__a_prepared_one_damaged(void **state)
+{
+    (void)state;
+    struct test_sample s;
+    test_sample_make(&s, TEST_SAMPLE_SMALL, 6, true);
+    test_sample_map(&s);
+    const struct test_sample_frame *last = test_sample_frame_of(&s, 6);
+    struct test_verdict v = {.verdict = VARVE_VERDICT_CORRUPT,
+                             .segment = 1,
+                             .offset = last->offset,
+                             .sound_last = 5,
+                             .gone_last = 6,
+                             .saved = 1,
+                             .last = 6};
+    test_sample_write_segment(&s, 2, "", 0);
+    test_sample_truncate(&s, 2, SEGMENT_BYTES);
+    test_sample_flip(&s, 2, 1000, 0);
+    test_sample_flip(&s, 1, last->offset + 20, 0);
+    test_judge(&s, &v);
+    test_sample_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_verdict_lives__the_last_after_a_clean_close),
         cmocka_unit_test(test_verdict_lives__damage_beside_the_tear),
         cmocka_unit_test(test_verdict_lives__the_one_before),
+        cmocka_unit_test(test_verdict_lives__a_prepared_one_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
