@@ -16,6 +16,7 @@
 #include "base/wait.h"
 #include "format/record.h"
 #include "log/lock.h"
+#include "log/manifest.h"
 #include "log/salvage.h"
 #include "log/stages.h"
 #include "log/walk.h"
@@ -41,10 +42,21 @@ struct varve_cursor {
     uint64_t lost;
 };
 
+/* Beside a writer: whether what is missing was trimmed since the chain was loaded. Then it is no damage. */
+static bool was_trimmed(const struct varve_cursor *c, uint64_t lsn)
+{
+    struct vv_manifest manifest;
+
+    return c->walk.live && vv_manifest_read(c->chain.io, c->chain.dir, &manifest, NULL) == 0 &&
+           manifest.first_lsn > lsn;
+}
+
 static int on_damage(void *arg, const struct vv_damage *damage)
 {
     struct varve_cursor *c = arg;
 
+    if (was_trimmed(c, damage->lsn_first))
+        return VARVE_E_TRIMMED;
     c->lost += damage->lsn_last + 1 - damage->lsn_first;
     vv_fail_message(c->log, VARVE_MESSAGE_WARNING, "%s; passed over", damage->message);
     if (c->walk.policy != VARVE_POLICY_SKIP)
@@ -240,6 +252,9 @@ static int read_frame(struct varve_cursor *c)
     for (int tries = 0; !c->held; tries++) {
         if (at_home(c) && atomic_load(&c->log->durable_lsn) < c->walk.expected)
             return VARVE_END;
+        /* After the chain was looked at again, what this process knows counts as well as what is on disk. */
+        if (at_home(c) && tries > 0)
+            c->walk.vouched = vv_max_u64(c->walk.vouched, atomic_load(&c->log->durable_lsn));
         rc = vv_walk_next(&c->walk, &c->frame, &c->error);
         if (rc == 0) {
             c->held = true;

@@ -17,7 +17,7 @@
 #include "format/record.h"
 
 /* Beside a live writer the end is looked at again and again: only so far, as more would be there soon if
- * anything is. */
+ * anything is. Where something vouches for what is missing it is not the end. */
 #define LIVE_BYTES (UINT64_C(256) << 10)
 
 /* What MANIFEST vouches for: the log was closed with it, or was opened with it, which made it durable first.
@@ -157,6 +157,8 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
                      struct vv_resume *ret_resume, struct varve_error *ret_error)
 {
     const struct vv_link *link = &walk->chain->links[walk->index];
+    bool live_end = walk->live && link->end_lsn == UINT64_MAX &&
+                    vv_max_u64(known_lsn(walk), walk->vouched) < walk->expected;
     uint64_t vouched;
     struct vv_scan_rest rest;
     enum varve_verdict verdict = VARVE_VERDICT_CORRUPT;
@@ -170,7 +172,7 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
             walk->expected - 1);
         return 0;
     }
-    rc = vv_scan_beyond(&walk->scan, walk->live ? LIVE_BYTES : UINT64_MAX, walk->expected, walk->expected,
+    rc = vv_scan_beyond(&walk->scan, live_end ? LIVE_BYTES : UINT64_MAX, walk->expected, walk->expected,
                         &rest, ret_error);
     if (rc != 0)
         return rc;

@@ -383,6 +383,36 @@ static void test_verdict_frame__accepted_is_only_this(void **state)
     test_sample_close(&s);
 }
 
+/* Damage that is larger than what is looked through at a live end, with sound records behind it; MANIFEST
+ * vouches for it, or only the log that is open. */
+static void test_verdict_frame__large_damage_beside_a_writer(void **state)
+{
+    (void)state;
+    for (int fresh = 0; fresh < 2; fresh++) {
+        struct test_sample s;
+        struct varve_log *reader = NULL;
+        struct test_verdict v = {
+            .verdict = VARVE_VERDICT_CORRUPT, .sound_last = 1, .gone_last = 2, .last = 3};
+        test_sample_make(&s, 300000, fresh ? 0 : 3, true);
+        struct varve_log *log = test_sample_open(&s, VARVE_POLICY_TRUNCATE);
+        if (fresh) {
+            test_sample_append(&s, log, 3);
+        }
+        test_sample_map(&s);
+        test_sample_zero(&s, 1, test_sample_frame_of(&s, 2)->offset, test_sample_frame_of(&s, 2)->bytes);
+        (void)test_judge_read(&s, log, VARVE_POLICY_TRUNCATE, &v, VARVE_E_CORRUPT);
+        (void)test_judge_read(&s, log, VARVE_POLICY_SKIP, &v, VARVE_END);
+        assert_int_equal(test_sample_try(&s, VARVE_POLICY_SKIP, VARVE_OPEN_READ_ONLY, &reader, NULL), 0);
+        if (!fresh) {
+            (void)test_judge_read(&s, reader, VARVE_POLICY_TRUNCATE, &v, VARVE_E_CORRUPT);
+            (void)test_judge_read(&s, reader, VARVE_POLICY_SKIP, &v, VARVE_END);
+        }
+        assert_int_equal(varve_close(reader, NULL), 0);
+        assert_int_equal(varve_close(log, NULL), 0);
+        test_sample_close(&s);
+    }
+}
+
 /* Torn, gone on, torn again: what was superseded never comes back. */
 static void test_verdict_frame__torn_again_and_again(void **state)
 {
@@ -490,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_verdict_frame__sound_records_of_a_damaged_frame),
         cmocka_unit_test(test_verdict_frame__two_damages),
         cmocka_unit_test(test_verdict_frame__accepted_is_only_this),
+        cmocka_unit_test(test_verdict_frame__large_damage_beside_a_writer),
         cmocka_unit_test(test_verdict_frame__torn_again_and_again),
         cmocka_unit_test(test_verdict_frame__large_and_truncated),
         cmocka_unit_test(test_verdict_frame__truncated_anywhere),
