@@ -53,6 +53,33 @@ void vv_salvage_read(struct vv_salvage *s, struct varve_io *io, struct varve_dir
     s->lsn_last = damage->lsn_last;
     s->log_seed = log_seed;
     s->vouched_only = damage->trust == VV_TRUST_VOUCHED;
+    s->seed = damage->seed;
+    s->sector_bytes = damage->sector_bytes;
+}
+
+/* Whether the frame at `at` was written to this place, as far as that can be told: one that was misdirected
+ * here may hold records that were appended under these LSNs and never acknowledged. */
+static bool is_in_place(const struct vv_salvage *s, uint64_t at)
+{
+    struct vv_frame_place place = {
+        .seed = s->seed, .segment = s->segment, .offset = s->start + at, .capacity = UINT64_MAX};
+    struct vv_frame_header header;
+    enum vv_frame_status status;
+
+    if (s->sector_bytes != 0) {
+        place.sector_bytes = s->sector_bytes;
+        status = vv_frame_decode(s->bytes + at, &place, &header, NULL);
+        return status != VV_FRAME_OTHER && status != VV_FRAME_MISPLACED;
+    }
+    /* Without the salt there is only what it says itself. */
+    place.sector_bytes = VV_SECTOR_BYTES_MIN;
+    if (vv_frame_decode(s->bytes + at, &place, &header, NULL) == VV_FRAME_NONE)
+        return true;
+    for (uint32_t sector = VV_SECTOR_BYTES_MIN; sector <= VV_SECTOR_BYTES_MAX; sector *= 2) {
+        if (header.segment == s->segment && (uint64_t)header.sector * sector == place.offset)
+            return true;
+    }
+    return false;
 }
 
 /* Whether a frame says that the LSN was durable. Its header cannot be checked, but for what it says of
@@ -82,10 +109,14 @@ static bool find_frame(struct vv_salvage *s)
 
             if (memcmp(s->bytes + at, "VFRM", 4) != 0 || lsn < s->lsn || lsn > s->lsn_last)
                 continue;
+            if (!is_in_place(s, at))
+                continue;
             /* Behind a tear stand records whose LSNs were given again. */
             if (s->vouched_only && lsn > s->lsn && !is_vouched(s, lsn - 1))
                 return false;
             s->lsn = lsn;
+        } else if (!is_in_place(s, at)) {
+            continue;
         }
         s->frame = at;
         s->offset = 0;

@@ -28,7 +28,8 @@ struct vv_salvage {
     uint64_t lsn_last;
     uint32_t log_seed;
     bool in_frame;
-    bool vouched_only; /* VV_TRUST_VOUCHED */
+    bool vouched_only;           /* VV_TRUST_VOUCHED */
+    uint32_t seed, sector_bytes; /* as in the damage */
 };
 
 /* Reads the damaged bytes (the first 4 MiB of them). Without memory or at a read error there is nothing to

@@ -28,6 +28,8 @@ struct vv_damage {
     uint64_t lsn_first;  /* what should come here */
     uint64_t lsn_last;   /* the last one that is known to be gone; lsn_first - 1 = none is */
     enum vv_trust trust;
+    uint32_t seed;         /* of checksums in that segment, */
+    uint32_t sector_bytes; /* and its sectors; 0 = neither is known for certain */
     char message[256];
 };
 

@@ -196,7 +196,7 @@ static void test_verdict_lives__the_last_after_a_clean_close(void **state)
                                      frames || far ? VARVE_VERDICT_CORRUPT : VARVE_VERDICT_MISSING_SEGMENT,
                                  .sound_last = SECOND_LAST,
                                  .gone_last = RECORDS,
-                                 .saved = frames || far ? RECORDS - SECOND_LAST : 0,
+                                 .saved = frames ? RECORDS - SECOND_LAST : 0,
                                  .last = RECORDS};
         test_judge(&s, &v);
         test_sample_close(&s);
@@ -264,6 +264,45 @@ static void test_verdict_lives__the_one_before(void **state)
     test_sample_close(&s);
 }
 
+/* A write of an earlier life went to the wrong place: its records bear the right LSNs, and are not those that
+ * were acknowledged under them. */
+static void test_verdict_lives__misdirected(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct test_sample s;
+        struct test_sample_frame from = {0}, to = {0};
+        make(&s, HEAD_LOST, i % 2);
+        test_sample_map(&s);
+        for (unsigned f = 0; f < s.frame_count; f++) {
+            if (s.frames[f].first_lsn == FIRST_LAST + BATCH + 1 && s.frames[f].segment == 1) {
+                from = s.frames[f];
+            } else if (s.frames[f].first_lsn == FIRST_LAST + BATCH + 1) {
+                to = s.frames[f];
+            }
+        }
+        assert_true(from.segment == 1 && to.segment == 2 && from.bytes == to.bytes);
+        unsigned char *content = test_sample_read(&s, 1, NULL);
+        struct test_verdict v = {.verdict = VARVE_VERDICT_CORRUPT,
+                                 .segment = 2,
+                                 .offset = to.offset,
+                                 .sound_last = FIRST_LAST + BATCH,
+                                 .gone_last = SECOND_LAST,
+                                 .last = RECORDS};
+        if (i < 2) {
+            test_sample_patch(&s, 2, to.offset, content + from.offset, from.bytes);
+        } else {
+            /* Into the middle of the frame before. */
+            v.offset = 4096;
+            v.sound_last = FIRST_LAST;
+            test_sample_patch(&s, 2, v.offset + 512, content + from.offset, from.bytes);
+        }
+        free(content);
+        test_judge(&s, &v);
+        test_sample_close(&s);
+    }
+}
+
 /* A segment that was prepared and not used is damaged as well: it is not the one before the next. */
 static void test_verdict_lives__a_prepared_one_damaged(void **state)
 {
@@ -297,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_verdict_lives__damage_beside_the_tear),
         cmocka_unit_test(test_verdict_lives__the_one_before),
         cmocka_unit_test(test_verdict_lives__a_prepared_one_damaged),
+        cmocka_unit_test(test_verdict_lives__misdirected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
