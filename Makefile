@@ -10,7 +10,7 @@ SEED          ?= 0
 export DESTDIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build deps run test bench bench-quick check model tidy install soak torture format asan tsan clang coverage clean
+.PHONY: help build deps run test bench bench-quick check model teeth tidy install soak torture format asan tsan clang coverage clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | \
@@ -44,6 +44,10 @@ check: deps ## the rules of the house, and clang-tidy
 
 model: deps ## check the model of the slot protocol with spin
 	@scripts/model
+
+teeth: deps ## show that deliberate bugs are found
+	@scripts/build dev
+	@ctest --preset dev -R '[.]teeth$$' --verbose
 
 tidy: ## clang-tidy alone
 	@scripts/tidy

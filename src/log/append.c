@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/tooth.h"
 #include "format/frame.h"
 #include "format/record.h"
 #include "log/metrics.h"
@@ -116,7 +117,9 @@ static int try_append(struct varve_log *log, const struct varve_record *record,
     bytes = body_bytes(record, payload_bytes);
     if (bytes > log->body_max)
         return append_large(log, record, payload_bytes, now_us, ret_lsn);
-    rc = vv_reserve_take(log, bytes, 1, durability == VARVE_STRICT ? VV_RESERVE_ALONE : VV_RESERVE_SHARED,
+    rc = vv_reserve_take(log, bytes, 1,
+                         durability == VARVE_STRICT && !VV_TOOTH(STRICT_SHARES) ? VV_RESERVE_ALONE
+                                                                                : VV_RESERVE_SHARED,
                          now_us, &r);
     if (rc != 0)
         return rc;

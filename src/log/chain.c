@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/tooth.h"
 #include "log/manifest.h"
 #include "log/prepare.h"
 
@@ -181,7 +182,7 @@ static void set_ends(struct vv_chain *chain)
         struct vv_link *link = &chain->links[i];
 
         link->end_lsn = end;
-        if (link->state == VV_LINK_SOUND && link->header.base_lsn < end)
+        if (link->state == VV_LINK_SOUND && link->header.base_lsn < end && !VV_TOOTH(EARLIER_SEGMENT_WINS))
             end = link->header.base_lsn;
     }
 }

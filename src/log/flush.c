@@ -10,6 +10,7 @@
  * A slot is freed only when it is durable, so that a failed sync loses nothing: see move.c.
  */
 #include "base/error.h"
+#include "base/tooth.h"
 #include "base/wait.h"
 #include "log/metrics.h"
 #include "log/stages.h"
@@ -152,7 +153,7 @@ static void write_mark(struct varve_log *log, struct flusher *f, uint64_t now)
         f->quiet_word = word;
         f->quiet_since = now;
     }
-    if (log->options.mark_idle_ms == UINT32_MAX ||
+    if (log->options.mark_idle_ms == UINT32_MAX || VV_TOOTH(NO_MARK) ||
         atomic_load(&log->vouched_lsn) >= atomic_load(&log->durable_lsn) ||
         now - f->quiet_since < (uint64_t)log->options.mark_idle_ms * 1000 || log->unsynced_bytes != 0)
         return;

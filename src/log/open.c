@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "base/tooth.h"
 #include "base/wait.h"
 #include "format/frame.h"
 #include "format/record.h"
@@ -148,7 +149,7 @@ static int make_slots(struct varve_log *log, uint64_t next_lsn, struct varve_err
     /* Number 0 was never open: it only says what the first LSN of the next one is. */
     dummy = &log->slots[0];
     atomic_store(&dummy->seq, 0);
-    atomic_store(&dummy->first_lsn, next_lsn);
+    atomic_store(&dummy->first_lsn, VV_TOOTH(LSN_GIVEN_AGAIN) && next_lsn > 1 ? next_lsn - 1 : next_lsn);
     atomic_store(&log->publish_word, 1);
     atomic_store(&log->placed_seq, 1);
     log->flush_seq = 1;

@@ -12,6 +12,7 @@
 #include <sched.h>
 
 #include "base/alloc.h"
+#include "base/tooth.h"
 #include "base/wait.h"
 #include "io/event.h"
 #include "log/observer.h"
@@ -31,7 +32,7 @@ static void wake_turn(struct varve_log *log, uint64_t seq)
 
     /* In this order: a leader announces itself, then reads the event, then looks whether it is its turn. */
     atomic_fetch_add(&slot->turn_event, 1);
-    if (atomic_load(&slot->turn_waits))
+    if (atomic_load(&slot->turn_waits) && !VV_TOOTH(TURN_NOT_WOKEN))
         vv_wake_all(&slot->turn_event);
 }
 
@@ -93,7 +94,8 @@ static void publish_slot(struct varve_log *log, struct vv_slot *slot, uint64_t s
         wake_turn(log, seq + 1);
         if (log->options.writes_in_flight > 1)
             wake_turn(log, seq + log->options.writes_in_flight);
-        vv_crowd_wake(log, slot);
+        if (!VV_TOOTH(WAITERS_NOT_WOKEN))
+            vv_crowd_wake(log, slot);
         raise_to(&log->acked_lsn, atomic_load(&log->durable_lsn));
     }
     /* Last: from here on the slot may be opened again. */

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/tooth.h"
 #include "format/record.h"
 #include "log/stages.h"
 
@@ -149,8 +150,8 @@ static void fill_stats(struct vv_recovered *out, const struct vv_walk *walk, con
     out->unvouched_offset = walk->unvouched_offset;
     /* What was passed over at the very end stays as it is: a new frame there would come behind a gap. */
     out->torn = walk->damage.verdict == VARVE_VERDICT_TORN;
-    out->go_on = walk->damage.verdict == VARVE_VERDICT_CLEAN_END && walk->end_segment != 0 &&
-                 walk->end_lsn == walk->expected;
+    out->go_on = (walk->damage.verdict == VARVE_VERDICT_CLEAN_END || VV_TOOTH(TORN_TAIL_GONE_ON_WITH)) &&
+                 walk->end_segment != 0 && walk->end_lsn == walk->expected;
     for (size_t i = 0; i < chain->count; i++) {
         /* Behind a damaged or foreign file nothing goes on in an older one. */
         if (chain->links[i].number > walk->end_segment && chain->links[i].state != VV_LINK_BLANK)

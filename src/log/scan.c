@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/crc.h"
 #include "base/error.h"
+#include "base/tooth.h"
 
 #define WINDOW_ROOM (VV_SCAN_WINDOW_BYTES + 2 * VV_SECTOR_BYTES_MAX)
 #define READ_BYTES  ((size_t)256 * 1024)
@@ -97,11 +98,11 @@ static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_
             want = got > len ? got : len;
             continue;
         }
-        if (n < 0)
+        if (n < 0 && !VV_TOOTH(READ_ERROR_IS_END))
             return vv_error_set(ret_error, VARVE_E_IO, (int)-n,
                                 "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment,
                                 offset + got);
-        if (n == 0)
+        if (n <= 0)
             break;
         got += (size_t)n;
     }

@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/crc.h"
+#include "base/tooth.h"
 #include "base/wait.h"
 #include "format/frame.h"
 #include "format/record.h"
@@ -121,6 +122,8 @@ void vv_seal_gather(struct varve_log *log, struct vv_slot *slot)
 
     assert(word & VV_WORD_CLOSED);
     for (unsigned tries = 0; (filled = atomic_load(&slot->filled)) != count; tries++) {
+        if (VV_TOOTH(FILL_NOT_AWAITED))
+            break;
         /* An appender is in the middle of its copy: a moment, unless it has lost its core. */
         if (tries < 100)
             continue;
@@ -160,7 +163,8 @@ void vv_seal_header(struct varve_log *log, struct vv_slot *slot)
         .raw_bytes = (uint32_t)slot->body_bytes,
         .count = slot->count,
         .first_lsn = atomic_load(&slot->first_lsn),
-        .durable_lsn = atomic_load(&log->durable_lsn),
+        .durable_lsn =
+            VV_TOOTH(VOUCHES_TOO_FAR) ? atomic_load(&slot->first_lsn) - 1 : atomic_load(&log->durable_lsn),
         .time_us = atomic_load(&slot->time_us),
         .segment = segment->number,
         .sector = (uint32_t)(slot->offset / segment->sector_bytes),
@@ -196,6 +200,12 @@ static void note_write(struct varve_log *log, uint64_t us)
     atomic_store_explicit(&log->write_us, mean == 0 ? now : mean - mean / 8 + now / 8, memory_order_relaxed);
 }
 
+/* For bugs only: says of a frame what publish alone may say. */
+static void claim_durable(struct varve_log *log, const struct vv_slot *slot)
+{
+    atomic_store(&log->durable_lsn, atomic_load(&slot->first_lsn) + slot->count - 1);
+}
+
 static void lead_write(struct varve_log *log, struct vv_slot *slot)
 {
     struct vv_segment *segment = slot->segment;
@@ -203,6 +213,8 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
     uint64_t began_us = log->io->monotonic_us(log->io), now_us;
 
     vv_seal_header(log, slot);
+    if (VV_TOOTH(ACK_BEFORE_WRITE))
+        claim_durable(log, slot);
     if (vv_write_frame(log, slot, true, &error) != 0) {
         /* In this order: once a mover has seen the frame as attempted, the segment's struct may be used for
          * another one, which must not be taken for bad. */
@@ -217,6 +229,8 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
     note_write(log, now_us - began_us);
     vv_metrics_flush(log, slot, now_us - began_us);
     vv_metrics_frame(log, slot, now_us);
+    if (VV_TOOTH(PUBLISH_PAST_A_HOLE))
+        claim_durable(log, slot);
     set_progress(slot, segment, VV_PROGRESS_DONE);
     vv_publish_done(log);
 }

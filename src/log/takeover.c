@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/tooth.h"
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/open.h"
@@ -146,9 +147,10 @@ static int take_last(struct varve_log *log, const struct vv_link *link, const st
     vv_segment_name(link->number, name);
     if (!segment)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", name);
-    rc = log->manifest.clean ? 0
-                             : write_again(log, name, recovered->unvouched_offset,
-                                           vv_min_u64(recovered->end_offset, link->file_bytes));
+    rc = log->manifest.clean || VV_TOOTH(NOT_WRITTEN_AGAIN)
+             ? 0
+             : write_again(log, name, recovered->unvouched_offset,
+                           vv_min_u64(recovered->end_offset, link->file_bytes));
     if (rc == 0)
         rc = io->open(io, log->dir, name, write_flags(log), &segment->file);
     if (rc != 0) {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/tooth.h"
 #include "log/manifest.h"
 #include "log/pin.h"
 #include "log/prepare.h"
@@ -27,7 +28,8 @@ static size_t count_below(struct varve_log *log, uint64_t lsn, struct vv_segment
     pthread_mutex_lock(&log->segments_mutex);
     /* The last one is active, or holds the log's end. A segment whose start is not durable yet may still be
      * moved. */
-    while (count + 1 < log->fact_count && log->facts[count + 1].base_lsn <= lsn &&
+    while (count + 1 < log->fact_count &&
+           log->facts[VV_TOOTH(TRIM_ONE_TOO_MANY) ? count : count + 1].base_lsn <= lsn &&
            log->facts[count + 1].base_lsn <= atomic_load(&log->durable_lsn) + 1)
         count++;
     if (count > 0)
@@ -114,7 +116,7 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
     manifest.first_segment = next->number;
     manifest.first_lsn = next->base_lsn;
     manifest.last_lsn = atomic_load(&log->durable_lsn);
-    rc = vv_manifest_write(log->io, log->dir, &manifest, &error);
+    rc = VV_TOOTH(TRIM_UNTOLD) ? 0 : vv_manifest_write(log->io, log->dir, &manifest, &error);
     if (rc == 0)
         log->manifest = manifest;
     pthread_mutex_unlock(&log->facts_mutex);

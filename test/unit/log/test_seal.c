@@ -57,8 +57,8 @@ static void test_seal__claimed_once(void **state)
 }
 
 /* The disk stands still under the first frame, and the second one's leader is appointed. Once the first is
- * done, whoever is awake may lead the second, and only one does. */
-static void *append_one(void *arg)
+ * done, one thread leads the second. */
+static void *append_x(void *arg)
 {
     struct test_bed *bed = arg;
     return varve_append(bed->log, "x", 1, NULL) == 0 ? NULL : bed;
@@ -73,14 +73,14 @@ static void test_seal__appointed_until_its_turn(void **state)
     void *failed;
     bed_start(&bed, BED_MEMORY, &(struct varve_options){.writes_in_flight = 1, .mark_idle_ms = UINT32_MAX},
               100);
-    assert_null(append_one(&bed)); /* from here on a slot is open */
+    assert_null(append_x(&bed)); /* from here on a slot is open */
     uint64_t seq = atomic_load(&bed.log->open_seq) + 1;
     struct vv_slot *next = vv_slot_at(bed.log, seq);
     test_fault_set_hook(&bed.fault, test_gate_hook, &gate);
     atomic_store(&gate.shut, 1);
-    assert_int_equal(pthread_create(&threads[0], NULL, append_one, &bed), 0);
+    assert_int_equal(pthread_create(&threads[0], NULL, append_x, &bed), 0);
     BED_UNTIL(atomic_load(&gate.waiting) == 1);
-    assert_int_equal(pthread_create(&threads[1], NULL, append_one, &bed), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, append_x, &bed), 0);
     BED_UNTIL(atomic_load(&next->leader) == vv_leader_word(seq, VV_LEADER_APPOINTED));
     BED_UNTIL(atomic_load(&next->turn_waits) == 1);
     /* Not its turn. */
@@ -117,6 +117,42 @@ static void test_seal__relieved(void **state)
     vv_seal_lead(bed.log, r.slot);
     assert_int_equal(bed_stats(&bed).frames, 1);
     assert_int_equal(bed_shut(&bed), 0);
+    bed_end(&bed);
+}
+
+static void *append_one(void *arg)
+{
+    struct test_bed *bed = arg;
+    return test_ledger_fill(&bed->ledger, bed->log, 1) != 0 ? bed : NULL;
+}
+
+/* A record that has its place and is not copied there yet: the frame waits for it. */
+static void test_seal__waits_for_the_last_copy(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct vv_reservation r;
+    unsigned char payload[100];
+    size_t bytes;
+    pthread_t thread;
+    void *failed;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.mark_idle_ms = 3600000, .writes_in_flight = 1}, 100);
+    uint64_t before = test_fault_calls(&bed.fault, TEST_OP_WRITE_DSYNC);
+    uint64_t id = test_ledger_offer(&bed.ledger, payload, &bytes), now_us = vv_log_now_us(bed.log);
+    const struct varve_record record = {.data = payload, .data_bytes = bytes, .type = (uint8_t)id};
+    assert_int_equal(
+        vv_reserve_take(bed.log, vv_record_bytes(bytes, false), 1, VV_RESERVE_SHARED, now_us, &r), 0);
+    assert_int_equal(pthread_create(&thread, NULL, append_one, &bed), 0);
+    BED_UNTIL(atomic_load(&r.slot->leader_waits) || varve_durable_lsn(bed.log) != 0);
+    assert_int_equal(test_fault_calls(&bed.fault, TEST_OP_WRITE_DSYNC), before);
+    vv_encode_record(bed.log, r.slot, r.offset, r.lsn, &record, bytes, now_us);
+    vv_encode_filled(r.slot, 1);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(varve_durable_lsn(bed.log), 2);
+    test_ledger_ack(&bed.ledger, r.lsn, id);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
     bed_end(&bed);
 }
 
@@ -178,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_seal__claimed_once),
         cmocka_unit_test(test_seal__appointed_until_its_turn),
         cmocka_unit_test(test_seal__relieved),
+        cmocka_unit_test(test_seal__waits_for_the_last_copy),
         cmocka_unit_test(test_seal__headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
