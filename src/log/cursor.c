@@ -419,7 +419,7 @@ static int next(struct varve_cursor *c, struct varve_entry *e)
 /* All that is there was given, and nothing says where the log begins and how far it went. */
 static int end_without_manifest(struct varve_cursor *c)
 {
-    if (c->chain.manifest_rc == 0 || c->walk.policy == VARVE_POLICY_SKIP)
+    if (c->chain.manifest_rc == 0 || c->walk.policy == VARVE_POLICY_SKIP || c->log->in_memory)
         return VARVE_END;
     c->walk.damage.verdict = VARVE_VERDICT_CORRUPT;
     return vv_error_set(&c->error, VARVE_E_CORRUPT, 0,
