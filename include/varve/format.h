@@ -8,9 +8,9 @@
  *
  *     [ head: head_bytes, fixed ][ payload ][ tail: tail_bytes, fixed ]
  *
- * with one checksum over the bytes from sum_from up to the tail, kept in the head or in the tail. So size,
- * encoding (also of a record that is written in pieces), checking and the search behind damage are the same
- * code for all of them, and a format brings the few functions that know its fields.
+ * with one checksum over the bytes from sum_from up to the tail, which is kept in the head or is the tail. So
+ * size, encoding (also of a record that is written in pieces), checking and the search behind damage are the
+ * same code for all of them, and a format brings the few functions that know its fields.
  *
  * The library knows `varve` (its own, with frames, which the engine drives itself), `stra`, `wlog`, `aero`,
  * `dbkv` and `lfwal`. An embedder may register others. docs/FORMATS.md compares them.
@@ -36,13 +36,16 @@ extern "C" {
 #define VARVE_FORMAT_FILE_NAME_BYTES 64   /* every file name of a format is shorter */
 #define VARVE_FORMAT_HEADER_MAX      4096 /* of a file */
 #define VARVE_FORMAT_HEAD_MAX        64   /* of a record */
-#define VARVE_FORMAT_TAIL_MAX        16
+#define VARVE_FORMAT_TAIL_MAX        4
 #define VARVE_FORMAT_META_MAX        4096 /* of a meta file */
 #define VARVE_FORMAT_CODEC_BYTES     64   /* of a codec's name, with its NUL */
 
 /* The number of the file that is written under a name without one (VARVE_LAYOUT_RENAMED). It is above every
  * number that a name can carry, so that this file comes last, as it must. */
 #define VARVE_FORMAT_ACTIVE UINT64_MAX
+
+/* The number of the next such file while it is made, inside a rotation. No name carries either number. */
+#define VARVE_FORMAT_UNBORN (UINT64_MAX - 1)
 
 /* What can stand in a record besides its payload, or in its file. */
 enum varve_format_fields {
@@ -66,14 +69,14 @@ enum varve_format_traits {
     VARVE_FORMAT_REORDERS = 1 << 4, /* a tail whose blocks reached the disk out of order is removed, as a torn
                                        one, unless the caller says otherwise; without it, it is damage */
     VARVE_FORMAT_BIG_ENDIAN_SUM = 1 << 5, /* byte order of the stored checksum */
-    VARVE_FORMAT_GAPS = 1 << 6, /* numbers of files need not follow one upon the other */
+    VARVE_FORMAT_GAPS = 1 << 6,           /* numbers of files need not follow one upon the other */
 };
 
 /* How files make up a log. */
 enum varve_layout {
     VARVE_LAYOUT_NUMBERED = 0, /* files by number, the highest is written */
     VARVE_LAYOUT_ONE_FILE = 1, /* one file that grows for ever; its number is 1 */
-    VARVE_LAYOUT_RENAMED = 2,  /* one file is written, and gets a number when it is full: see format_names */
+    VARVE_LAYOUT_RENAMED = 2,  /* the active file has a name without a number, and gets one when it is full */
 };
 
 /* What a name in the log's folder is. */
@@ -85,7 +88,7 @@ enum varve_format_name {
 };
 
 enum varve_format_sum {
-    VARVE_SUM_NONE = 0,   /* the format checks records itself, in `check` */
+    VARVE_SUM_NONE = 0,   /* records are not summed; only `check` tells what is one */
     VARVE_SUM_CRC32 = 1,  /* CRC-32/ISO-HDLC, the one of zlib; of "123456789": 0xCBF43926 */
     VARVE_SUM_CRC32C = 2, /* CRC-32C; of "123456789": 0xE3069283 */
 };
@@ -99,14 +102,15 @@ enum varve_format_removal {
 /* What stands at a place where a record could. */
 enum varve_found {
     VARVE_FOUND_RECORD = 0,
-    VARVE_FOUND_NEED = 1,  /* `bytes` are needed to tell, and the file has them: come again with as many */
-    VARVE_FOUND_END = 2,   /* the file's records end here: nothing is left, or too little for any record */
-    VARVE_FOUND_ZEROS = 3, /* VARVE_FORMAT_FIXED: the end if all bytes to the file's end are zero, else damage */
-    VARVE_FOUND_CUT = 4,   /* the file ends before the record does */
+    VARVE_FOUND_NEED = 1, /* `bytes` are needed to tell, and the file has them: come again with as many */
+    VARVE_FOUND_END = 2,  /* the file's records end here: nothing is left, or too little for any record */
+    VARVE_FOUND_ZEROS =
+        3, /* VARVE_FORMAT_FIXED: the end if all bytes to the file's end are zero, else damage */
+    VARVE_FOUND_CUT = 4,      /* the file ends before the record does */
     VARVE_FOUND_LENGTH = 5,   /* a length that no record has */
     VARVE_FOUND_CHECKSUM = 6, /* the length is possible, the checksum is another */
-    VARVE_FOUND_VERSION = 7,  /* the checksum is right, and the version is not known: nothing may be changed */
-    VARVE_FOUND_CONTENT = 8,  /* the checksum is right, and the content breaks the format's rules */
+    VARVE_FOUND_VERSION = 7, /* the checksum is right, and the version is not known: nothing may be changed */
+    VARVE_FOUND_CONTENT = 8, /* the checksum is right, and the content breaks the format's rules */
 };
 
 enum varve_header_state {
@@ -132,8 +136,8 @@ struct varve_format_stamp {
 
 /* A record as it was read. */
 struct varve_format_entry {
-    uint64_t bytes; /* with head and tail. NEED: how many are needed. CUT, CHECKSUM, VERSION, CONTENT: what its
-                       length field claims; 0 where that is not known */
+    uint64_t bytes; /* with head and tail. NEED: how many are needed. CUT, CHECKSUM, VERSION, CONTENT: what
+                       its length field claims; 0 where that is not known */
     uint64_t payload_bytes; /* the payload begins behind the head */
     uint64_t lsn;           /* each field only if the format has it, else 0 */
     uint64_t time;          /* in the format's unit */
@@ -141,7 +145,8 @@ struct varve_format_entry {
     uint8_t origin[VARVE_ORIGIN_BYTES];
     uint8_t type;
     uint8_t flags;           /* enum varve_record_flags */
-    uint8_t version_unknown; /* set by head_get, believed only when the checksum is right */
+    uint8_t version_unknown; /* these two are set by head_get, and believed when the checksum is right */
+    uint8_t head_broken;     /* 1: a field of the head breaks the format's rules; `reason` says which */
     uint32_t sum_stored, sum_computed;
     const char *reason; /* what is wrong, in words; static. NULL for RECORD, NEED, END, ZEROS */
 };
@@ -174,28 +179,29 @@ struct varve_format {
     /* -- files -- */
     enum varve_layout layout;
     const char *folder; /* where records lie below the log's directory; "" = in it */
-    uint64_t segment_default, segment_min, segment_max; /* bytes of a file; of a growing one: when it is full */
+    uint64_t segment_default, segment_min,
+        segment_max; /* bytes of a file; of a growing one: when it is full */
 
-    /* Writes the name of file `number` (VARVE_FORMAT_ACTIVE, where the layout has one) to `out`,
-     * VARVE_FORMAT_FILE_NAME_BYTES. */
+    /* Writes the name of file `number` (also VARVE_FORMAT_ACTIVE and VARVE_FORMAT_UNBORN, where the layout
+     * has them) to `out`, VARVE_FORMAT_FILE_NAME_BYTES. A new log's first number is 1, or ACTIVE. */
     void (*name_put)(uint64_t number, char *out);
     /* Says what `name` is; *ret_number for a segment, else untouched. */
     enum varve_format_name (*name_get)(const char *name, uint64_t *ret_number);
 
     uint32_t header_bytes; /* before the first record of each file; 0 = none, then the two are NULL */
     void (*header_put)(const struct varve_format_segment *segment, uint8_t *out);
-    /* Reads the first `have` bytes of a file; fewer than header_bytes only if the file is so short. *ret_reason
-     * (static) is set unless SOUND. */
+    /* Reads the first `have` bytes of a file; fewer than header_bytes only if the file is so short.
+     * *ret_reason (static) is set unless SOUND. */
     enum varve_header_state (*header_get)(const uint8_t *bytes, size_t have,
                                           struct varve_format_segment *ret_segment, const char **ret_reason);
 
     /* -- records -- */
     uint32_t head_bytes; /* at least 1 */
-    uint32_t tail_bytes;
+    uint32_t tail_bytes; /* 4 when the checksum stands behind the payload, else 0 */
     enum varve_format_sum sum;
     uint32_t sum_from; /* the checksum covers the bytes from here (in the head) to the tail */
-    int32_t sum_at;    /* where in the head it is stored, 4 bytes that end at sum_from or before; -1 = the tail
-                          begins with it */
+    int32_t sum_at;    /* where in the head it is stored, 4 bytes that end at sum_from or before; -1 = it is
+                          the tail */
 
     /* Writes the head, head_bytes, of a record that the format can hold: this cannot fail. What it leaves at
      * sum_at does not matter. */
@@ -219,7 +225,8 @@ struct varve_format {
     enum varve_format_removal removal;
 
     /* -- the meta file, in the log's directory -- */
-    const char *meta_name, *meta_temp; /* NULL: none; meta_temp is what it is written under before it is renamed */
+    const char *meta_name,
+        *meta_temp; /* NULL: none; meta_temp is what it is written under before it is renamed */
     /* Writes it to `out` (VARVE_FORMAT_META_MAX) and returns its length. NULL: it is only read. */
     size_t (*meta_put)(const struct varve_format_meta *meta, uint8_t *out);
     /* Reads it. Errors: CORRUPT VERSION CODEC (a name that is too long). */

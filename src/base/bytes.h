@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Little-endian integers at any address, and arithmetic that cannot wrap unseen. Compilers turn each get and
- * put into one load or store where the machine is little-endian.
+ * Little-endian integers (and big-endian ones) at any address, and arithmetic that cannot wrap unseen.
+ * Compilers turn each get and put into one load or store where the machine is little-endian.
  */
 #ifndef VV_BASE_BYTES_H
 #define VV_BASE_BYTES_H
@@ -59,6 +59,27 @@ static inline void vv_put_u64(void *at, uint64_t v)
 {
     v = VV_LE64(v);
     memcpy(at, &v, sizeof v);
+}
+
+/* Big-endian, where another's format wants it. */
+static inline uint32_t vv_get_u32_be(const void *at)
+{
+    return __builtin_bswap32(vv_get_u32(at));
+}
+
+static inline uint64_t vv_get_u64_be(const void *at)
+{
+    return __builtin_bswap64(vv_get_u64(at));
+}
+
+static inline void vv_put_u32_be(void *at, uint32_t v)
+{
+    vv_put_u32(at, __builtin_bswap32(v));
+}
+
+static inline void vv_put_u64_be(void *at, uint64_t v)
+{
+    vv_put_u64(at, __builtin_bswap64(v));
 }
 
 static inline bool vv_is_power_of_two(uint64_t v)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CRC-32C. Long inputs go to ISA-L, which folds with carry-less multiplication; below CRC_SHORT_BYTES its
- * set-up costs more than it gains and a plain loop over the processor's crc32 instruction wins. Which
- * processors have that is asked of the compiler's own table, filled before main: nothing is decided here at
- * run time, so nothing can race.
+ * CRC-32 is ISA-L's at every length: no instruction computes it. Of CRC-32C, long inputs go to ISA-L, which
+ * folds with carry-less multiplication; below CRC_SHORT_BYTES its set-up costs more than it gains and a plain
+ * loop over the processor's crc32 instruction wins. Which processors have that is asked of the compiler's own
+ * table, filled before main: nothing is decided here at run time, so nothing can race.
  */
 #include "base/crc.h"
 
@@ -137,4 +137,25 @@ uint32_t vv_crc32c_copy(uint32_t crc, void *dst, const void *src, size_t n)
         n -= bytes;
     }
     return ~state;
+}
+
+uint32_t vv_crc32(uint32_t crc, const void *p, size_t n)
+{
+    return n == 0 ? crc : crc32_gzip_refl(crc, p, n);
+}
+
+uint32_t vv_crc32_copy(uint32_t crc, void *dst, const void *src, size_t n)
+{
+    unsigned char *to = dst;
+    const unsigned char *from = src;
+    while (n > 0) {
+        size_t bytes = n > CRC_PIECE_BYTES ? CRC_PIECE_BYTES : n;
+        __asm__("" : "+r"(bytes)); /* as above: libc's memcpy, not a string instruction */
+        memcpy(to, from, bytes);
+        crc = crc32_gzip_refl(crc, to, bytes);
+        to += bytes;
+        from += bytes;
+        n -= bytes;
+    }
+    return crc;
 }

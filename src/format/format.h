@@ -12,7 +12,8 @@
 
 #include "varve/format.h"
 
-/* Bytes that a record takes. The caller has held payload_bytes against payload_max, or it comes from memory. */
+/* Bytes that a record takes. The caller has held payload_bytes against payload_max, or it comes from memory.
+ */
 static inline uint64_t vv_format_record_bytes(const struct varve_format *format, uint64_t payload_bytes)
 {
     return format->head_bytes + payload_bytes + format->tail_bytes;
@@ -53,6 +54,14 @@ void vv_format_ends(const struct varve_format *format, const struct varve_record
  */
 enum varve_found vv_format_decode(const struct varve_format *format, const uint8_t *bytes, size_t have,
                                   uint64_t left, struct varve_format_entry *ret_entry);
+
+/* The parts of that, for who sums the bytes himself: the head, with all outcomes but CHECKSUM, VERSION and
+ * CONTENT, and RECORD also where have < ret_entry->bytes; and, once the checksum is known to be right, the
+ * rest. `bytes` holds the whole record then. */
+enum varve_found vv_format_head(const struct varve_format *format, const uint8_t *bytes, size_t have,
+                                uint64_t left, struct varve_format_entry *ret_entry);
+enum varve_found vv_format_content(const struct varve_format *format, const uint8_t *bytes,
+                                   struct varve_format_entry *entry);
 
 /* "a record", "bad length" ...: for messages. Static. */
 const char *vv_format_found_name(enum varve_found found);

@@ -35,9 +35,9 @@ int vv_format_search_next(struct vv_format_search *search, uint64_t from, uint64
 
 struct vv_format_judgement {
     enum varve_verdict verdict; /* TORN or CORRUPT */
-    bool reordered;             /* with CORRUPT: blocks that were lost or not written yet, before sound records */
-    uint64_t beyond;            /* with CORRUPT in the last file: offset of the record that tells; else 0 */
-    uint64_t records_beyond;    /* how many sound records follow the place */
+    bool reordered;  /* with CORRUPT: blocks that were lost or not written yet, before sound records */
+    uint64_t beyond; /* with CORRUPT in the last file: offset of the record that tells; else 0 */
+    uint64_t records_beyond; /* how many sound records follow the place */
 };
 
 /*

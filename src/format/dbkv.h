@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The payload of the format dbkv, for those who check it and those who take it apart. */
+#ifndef VV_FORMAT_DBKV_H
+#define VV_FORMAT_DBKV_H
+
+#include "format/fb.h"
+#include "varve/payload.h"
+
+/* Passes over one value with all that it holds, at any depth that is allowed; an error where it breaks the
+ * rules. */
+void vv_dbkv_check_value(struct vv_fb *fb);
+
+/* Whether it is a decimal number in plain notation. */
+bool vv_dbkv_is_decimal(const uint8_t *text, size_t len);
+
+#endif
