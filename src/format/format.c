@@ -111,7 +111,7 @@ static void put_sum(const struct varve_format *f, uint32_t sum, uint8_t *out)
         vv_put_u32(out, sum);
 }
 
-static uint32_t get_sum(const struct varve_format *f, const uint8_t *at)
+uint32_t vv_format_stored_sum(const struct varve_format *f, const uint8_t *at)
 {
     return f->traits & VARVE_FORMAT_BIG_ENDIAN_SUM ? vv_get_u32_be(at) : vv_get_u32(at);
 }
@@ -172,8 +172,10 @@ enum varve_found vv_format_head(const struct varve_format *f, const uint8_t *byt
     found = f->head_get(bytes, entry);
     if (found != VARVE_FOUND_RECORD)
         return found;
-    if (entry->payload_bytes > UINT64_MAX / 2)
+    if (entry->payload_bytes > f->payload_max) {
+        entry->reason = "a length above that of any record";
         return VARVE_FOUND_LENGTH;
+    }
     entry->bytes = vv_format_record_bytes(f, entry->payload_bytes);
     if (entry->bytes <= left)
         return VARVE_FOUND_RECORD;
@@ -209,7 +211,7 @@ enum varve_found vv_format_decode(const struct varve_format *f, const uint8_t *b
         return VARVE_FOUND_NEED;
     tail_at = entry->bytes - f->tail_bytes;
     if (f->sum != VARVE_SUM_NONE) {
-        entry->sum_stored = get_sum(f, bytes + (f->sum_at < 0 ? tail_at : (uint64_t)f->sum_at));
+        entry->sum_stored = vv_format_stored_sum(f, bytes + (f->sum_at < 0 ? tail_at : (uint64_t)f->sum_at));
         entry->sum_computed = vv_sum(f->sum, 0, bytes + f->sum_from, tail_at - f->sum_from);
         if (entry->sum_stored != entry->sum_computed) {
             entry->reason = "the checksum does not match";

@@ -63,6 +63,9 @@ enum varve_found vv_format_head(const struct varve_format *format, const uint8_t
 enum varve_found vv_format_content(const struct varve_format *format, const uint8_t *bytes,
                                    struct varve_format_entry *entry);
 
+/* The checksum as it is stored at `at`. */
+uint32_t vv_format_stored_sum(const struct varve_format *format, const uint8_t *at);
+
 /* "a record", "bad length" ...: for messages. Static. */
 const char *vv_format_found_name(enum varve_found found);
 

@@ -8,21 +8,14 @@
 #define VV_FORMAT_TAIL_H
 
 #include "format/format.h"
-
-/* The bytes of one file. `read` points *ret_bytes to `len` bytes from `offset` on, valid until its next call;
- * never past file_bytes. `len` is at most 64 KiB, or a record whose checksum has been found right. An error
- * (negative) ends what is being done, and is returned. */
-struct vv_format_source {
-    int (*read)(void *arg, uint64_t offset, size_t len, const uint8_t **ret_bytes);
-    void *arg;
-    uint64_t file_bytes;
-};
+#include "format/spans.h"
 
 /* A search for records in one file, at any offset. It only goes on: what was summed up once is not summed up
  * again, so that many damages in one file cost no more than one. */
 struct vv_format_search;
 
-/* Bytes of memory that a search in a file of that size wants: at most 8 MiB. */
+/* Bytes of memory that a search in a file of that size wants: up to 5 MiB, for files of more than 4 GiB a
+ * thousandth of theirs. */
 size_t vv_format_search_bytes(uint64_t file_bytes);
 
 /* Makes a search in `memory`, aligned for uint64_t. It needs no closing. */
@@ -48,6 +41,10 @@ struct vv_format_judgement {
  * broken record's own length claims, or from which valid records go on to exactly the end of the file. A
  * valid record that merely lies inside a torn record's payload is no evidence: payloads may hold copies of
  * log bytes. Else it is a torn write.
+ *
+ * Reads all that is behind the place when it is damage, to count. Who goes on behind damage needs no
+ * judgement: he goes to where the broken record's length says that the next one is, if that lies in the file,
+ * else to vv_format_search_next; and where that finds nothing there is nothing but a torn tail.
  */
 int vv_format_judge(struct vv_format_search *search, uint64_t offset, bool last,
                     struct vv_format_judgement *ret_judgement);
