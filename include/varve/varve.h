@@ -5,6 +5,7 @@
 
 #include "varve/cursor.h"
 #include "varve/error.h"
+#include "varve/format.h"
 #include "varve/inspect.h"
 #include "varve/io.h"
 #include "varve/log.h"
@@ -12,6 +13,8 @@
 #include "varve/options.h"
 #include "varve/pin.h"
 #include "varve/retain.h"
+#include "varve/payload.h"
+#include "varve/writeset.h"
 
 #define VARVE_VERSION_MAJOR  0
 #define VARVE_VERSION_MINOR  1
