@@ -19,6 +19,7 @@
 
 #include "base/crc.h"
 #include "lib/bytes.h"
+#include "lib/hex.h"
 #include "lib/render.h"
 #include "lib/source.h"
 
@@ -262,11 +263,6 @@ static void test_samples__are_told_apart(void **state)
 
 /* -- torn ones -- */
 
-static unsigned hex_digit(char c)
-{
-    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10;
-}
-
 /* "cut SIZE", "put OFFSET zeros LENGTH" or "put OFFSET HEX"; `bytes` has room for 1 KiB more. */
 static void edit_bytes(const char *edit, uint8_t *bytes, size_t *len)
 {
@@ -279,9 +275,7 @@ static void edit_bytes(const char *edit, uint8_t *bytes, size_t *len)
         memset(bytes + at, 0, more);
     } else {
         assert_int_equal(sscanf(edit, "put %zu %255s", &at, data), 2);
-        more = strlen(data) / 2;
-        for (size_t i = 0; i < more; i++)
-            bytes[at + i] = (uint8_t)(hex_digit(data[2 * i]) << 4 | hex_digit(data[2 * i + 1]));
+        more = test_hex(data, bytes + at);
     }
     if (at + more > *len)
         *len = at + more;

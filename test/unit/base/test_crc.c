@@ -17,17 +17,29 @@ enum {
     ALIGNMENTS = 16
 };
 
+enum {
+    CASTAGNOLI = 0,
+    ISO_HDLC = 1
+};
+
+static const uint32_t polynomials[] = {UINT32_C(0x82f63b78), UINT32_C(0xedb88320)};
+
 /* One bit after another, from the definition. */
-static uint32_t crc_by_bits(uint32_t crc, const unsigned char *p, size_t n)
+static uint32_t crc_by_bits_of(int kind, uint32_t crc, const unsigned char *p, size_t n)
 {
     crc = ~crc;
     for (size_t i = 0; i < n; i++) {
         crc ^= p[i];
         for (int bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ ((crc & 1) != 0 ? UINT32_C(0x82f63b78) : 0);
+            crc = (crc >> 1) ^ ((crc & 1) != 0 ? polynomials[kind] : 0);
         }
     }
     return ~crc;
+}
+
+static uint32_t crc_by_bits(uint32_t crc, const unsigned char *p, size_t n)
+{
+    return crc_by_bits_of(CASTAGNOLI, crc, p, n);
 }
 
 /* RFC 3720, appendix B.4, and the catalogue's check value. */
@@ -49,6 +61,43 @@ static void test_crc__vectors(void **state)
         buf[i] = (unsigned char)(31 - i);
     }
     assert_int_equal(vv_crc32c(0, buf, sizeof buf), 0x113fdb5c);
+}
+
+/* The catalogue's check value for CRC-32/ISO-HDLC, and values of docs/FORMATS.md. */
+static void test_crc__iso_hdlc_vectors(void **state)
+{
+    (void)state;
+    assert_int_equal(vv_crc32(0, "123456789", 9), 0xcbf43926);
+    assert_int_equal(vv_crc32(0, NULL, 0), 0);
+    assert_int_equal(vv_crc32(77, NULL, 0), 77);
+    assert_int_equal(vv_crc32(0, "abc", 3), 0x352441c2);
+    assert_int_equal(vv_crc32(0, "\x5a", 1), 0x59bc5767);
+    assert_int_equal(vv_crc32_copy(77, NULL, NULL, 0), 77);
+}
+
+static void test_crc__iso_hdlc_lengths_and_pieces(void **state)
+{
+    (void)state;
+    enum {
+        BYTES = 20000
+    };
+    unsigned char *from = malloc(BYTES), *to = malloc(BYTES + 1);
+    struct test_rng rng;
+    assert_true(from != NULL && to != NULL);
+    test_rng_init(&rng, test_rng_seed());
+    test_rng_fill(&rng, from, BYTES);
+    for (size_t n = 0; n <= BYTES; n += n < LENGTHS ? 1 : 1777) {
+        uint32_t seed = (uint32_t)test_rng_next(&rng), expected = crc_by_bits_of(ISO_HDLC, seed, from, n);
+        size_t cut = (size_t)test_rng_below(&rng, n + 1);
+        assert_int_equal(vv_crc32(seed, from, n), expected);
+        assert_int_equal(vv_crc32(vv_crc32(seed, from, cut), from + cut, n - cut), expected);
+        memset(to, 0xee, BYTES + 1);
+        assert_int_equal(vv_crc32_copy(seed, to, from, n), expected);
+        assert_memory_equal(to, from, n);
+        assert_int_equal(to[n], 0xee);
+    }
+    free(from);
+    free(to);
 }
 
 static void test_crc__lengths_and_alignments(void **state)
@@ -124,6 +173,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc__vectors),
+        cmocka_unit_test(test_crc__iso_hdlc_vectors),
+        cmocka_unit_test(test_crc__iso_hdlc_lengths_and_pieces),
         cmocka_unit_test(test_crc__lengths_and_alignments),
         cmocka_unit_test(test_crc__chains),
         cmocka_unit_test(test_crc__longer_than_an_int),
