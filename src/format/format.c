@@ -267,10 +267,11 @@ enum vv_format_likeness vv_format_matches(const struct varve_format *f, const ch
     struct varve_format_segment segment;
     const char *reason;
     uint64_t number;
-    bool named = name && f->name_get(name, &number) != VARVE_NAME_NONE;
+    bool named;
 
     if (f->traits & VARVE_FORMAT_NATIVE)
         return VV_FORMAT_UNLIKE;
+    named = name && f->name_get(name, &number) != VARVE_NAME_NONE;
     if (f->header_bytes > 0) {
         switch (f->header_get(bytes, have, &segment, &reason)) {
         case VARVE_HEADER_SOUND:

@@ -26,6 +26,21 @@ static void test_bytes__little_endian_at_any_address(void **state)
     }
 }
 
+static void test_bytes__big_endian_at_any_address(void **state)
+{
+    (void)state;
+    unsigned char buf[16];
+    for (size_t at = 0; at < 8; at++) {
+        memset(buf, 0xff, sizeof buf);
+        vv_put_u64_be(buf + at, UINT64_C(0x0102030405060708));
+        assert_memory_equal(buf + at, "\x01\x02\x03\x04\x05\x06\x07\x08\xff", 9);
+        assert_true(vv_get_u64_be(buf + at) == UINT64_C(0x0102030405060708));
+        assert_int_equal(vv_get_u32_be(buf + at), 0x01020304);
+        vv_put_u32_be(buf + at, 0xa0b0c0d0);
+        assert_memory_equal(buf + at, "\xa0\xb0\xc0\xd0\x05", 5);
+    }
+}
+
 static void test_bytes__round(void **state)
 {
     (void)state;
@@ -82,6 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes__little_endian_at_any_address),
+        cmocka_unit_test(test_bytes__big_endian_at_any_address),
         cmocka_unit_test(test_bytes__round),
         cmocka_unit_test(test_bytes__checked),
         cmocka_unit_test(test_bytes__is_zero),
