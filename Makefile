@@ -5,12 +5,14 @@ DESTDIR       ?=
 INSTALL_BUILD ?= build/install
 SOAK_MINUTES  ?= 30
 SECONDS       ?= 3600
+FUZZ_SECONDS  ?= 600
 SEED          ?= 0
 
 export DESTDIR
 
 .DEFAULT_GOAL := help
 .PHONY: help build deps run test bench bench-quick check model teeth tidy install soak torture format asan tsan clang coverage clean
+.PHONY: help build deps run test bench bench-quick check model tidy install soak torture fuzz format asan tsan clang coverage clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | \
@@ -63,6 +65,9 @@ soak: deps ## repeat the flow and crash tests for SOAK_MINUTES
 
 torture: deps ## explore crash states for SECONDS, from SEED (0: a new one)
 	@scripts/torture $(SECONDS) $(SEED)
+
+fuzz: deps ## look for inputs that break a decoder, FUZZ_SECONDS for each target
+	@scripts/fuzz $(FUZZ_SECONDS)
 
 format: ## lay out every C file
 	@scripts/format

@@ -178,7 +178,7 @@ struct nest {
 };
 
 /* Reads a value that holds no others, or enters one that does. */
-static void check_one(struct vv_fb *fb, struct nest *nests, unsigned *depth)
+static void check_one(struct vv_fb *fb, struct nest *nests, unsigned room, unsigned *depth)
 {
     uint32_t kind = vv_fb_u32(fb);
 
@@ -198,7 +198,7 @@ static void check_one(struct vv_fb *fb, struct nest *nests, unsigned *depth)
         break;
     case VARVE_DBKV_LIST:
     case VARVE_DBKV_MAP:
-        if (*depth == VARVE_DBKV_DEPTH_MAX) {
+        if (*depth == room) {
             vv_fb_fail(fb, "values nested more than 64 deep");
             break;
         }
@@ -213,12 +213,12 @@ static void check_one(struct vv_fb *fb, struct nest *nests, unsigned *depth)
     }
 }
 
-void vv_dbkv_check_value(struct vv_fb *fb)
+void vv_dbkv_check_value(struct vv_fb *fb, unsigned within)
 {
     struct nest nests[VARVE_DBKV_DEPTH_MAX];
-    unsigned depth = 0;
+    unsigned room = VARVE_DBKV_DEPTH_MAX - within, depth = 0;
 
-    check_one(fb, nests, &depth);
+    check_one(fb, nests, room, &depth);
     while (depth > 0 && !fb->error) {
         struct nest *nest = &nests[depth - 1];
 
@@ -229,7 +229,7 @@ void vv_dbkv_check_value(struct vv_fb *fb)
         nest->left--;
         if (nest->keyed)
             check_text(fb);
-        check_one(fb, nests, &depth);
+        check_one(fb, nests, room, &depth);
     }
 }
 
@@ -239,7 +239,7 @@ static void check_pairs(struct vv_fb *fb)
 
     for (; count > 0 && !fb->error; count--) {
         check_key(fb);
-        vv_dbkv_check_value(fb);
+        vv_dbkv_check_value(fb, 0);
     }
 }
 
@@ -258,7 +258,7 @@ static void check_operation(struct vv_fb *fb, uint32_t operation)
     case VARVE_DBKV_SET:
     case VARVE_DBKV_SETNX:
         check_key(fb);
-        vv_dbkv_check_value(fb);
+        vv_dbkv_check_value(fb, 0);
         check_ttl(fb);
         break;
     case VARVE_DBKV_DELETE:

@@ -6,9 +6,9 @@
 #include "format/fb.h"
 #include "varve/payload.h"
 
-/* Passes over one value with all that it holds, at any depth that is allowed; an error where it breaks the
- * rules. */
-void vv_dbkv_check_value(struct vv_fb *fb);
+/* Passes over one value with all that it holds; an error where it breaks the rules. `within`: so many lists
+ * and maps lie around it. */
+void vv_dbkv_check_value(struct vv_fb *fb, unsigned within);
 
 /* Whether it is a decimal number in plain notation. */
 bool vv_dbkv_is_decimal(const uint8_t *text, size_t len);

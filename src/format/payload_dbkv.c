@@ -16,7 +16,7 @@ static bool value_good(struct varve_bytes value)
     struct vv_fb fb;
 
     vv_fb_init_bytes(&fb, value.data, value.bytes);
-    vv_dbkv_check_value(&fb);
+    vv_dbkv_check_value(&fb, 0);
     return vv_fb_end(&fb);
 }
 
@@ -111,7 +111,7 @@ static struct varve_bytes get_value(struct vv_fb *fb)
     struct varve_bytes value = {.data = fb->at};
     uint64_t left = fb->left;
 
-    vv_dbkv_check_value(fb);
+    vv_dbkv_check_value(fb, 0);
     value.bytes = fb->error ? 0 : (size_t)(left - fb->left);
     return value;
 }

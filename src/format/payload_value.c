@@ -15,13 +15,13 @@ static bool is_bytes(enum varve_dbkv_kind kind)
     return kind == VARVE_DBKV_DECIMAL || kind == VARVE_DBKV_TEXT || kind == VARVE_DBKV_BYTES;
 }
 
-/* Passes over `count` values, with their keys in a map. */
+/* Passes over `count` values of a list or a map, with their keys in a map. */
 static void pass(struct vv_fb *fb, uint64_t count, bool keyed)
 {
     for (; count > 0 && !fb->error; count--) {
         if (keyed)
             vv_fb_text(fb, vv_fb_u64(fb));
-        vv_dbkv_check_value(fb);
+        vv_dbkv_check_value(fb, 1);
     }
 }
 
@@ -51,9 +51,7 @@ static bool allowed(const struct varve_dbkv_value *v)
 int varve_dbkv_value_put(const struct varve_dbkv_value *v, void *out, size_t room, size_t *ret_bytes)
 {
     struct vv_fb_out fb;
-    struct vv_fb depth;
     uint64_t bits;
-    int rc;
 
     if (!allowed(v))
         return VARVE_E_INVALID;
@@ -71,15 +69,7 @@ int varve_dbkv_value_put(const struct varve_dbkv_value *v, void *out, size_t roo
         vv_fb_put_u64(&fb, v->count);
         vv_fb_put(&fb, v->listed.data, v->listed.bytes);
     }
-    rc = vv_fb_out_end(&fb, ret_bytes);
-    if (rc == 0) {
-        /* What lies in it may be as deep as is allowed already. */
-        vv_fb_init_bytes(&depth, out, *ret_bytes);
-        vv_dbkv_check_value(&depth);
-        if (depth.error)
-            rc = VARVE_E_INVALID;
-    }
-    return rc;
+    return vv_fb_out_end(&fb, ret_bytes);
 }
 
 int varve_dbkv_value_get(const void *encoded, size_t bytes, struct varve_dbkv_value *v)
@@ -89,7 +79,7 @@ int varve_dbkv_value_get(const void *encoded, size_t bytes, struct varve_dbkv_va
 
     memset(v, 0, sizeof *v);
     vv_fb_init_bytes(&fb, encoded, bytes);
-    vv_dbkv_check_value(&fb);
+    vv_dbkv_check_value(&fb, 0);
     if (!vv_fb_end(&fb))
         return VARVE_E_CORRUPT;
     vv_fb_init_bytes(&fb, encoded, bytes);
@@ -127,7 +117,7 @@ int varve_dbkv_value_next(struct varve_dbkv_value *v, struct varve_bytes *ret_ke
     }
     value.data = fb.at;
     value.bytes = (size_t)fb.left;
-    vv_dbkv_check_value(&fb);
+    vv_dbkv_check_value(&fb, 0);
     if (fb.error)
         return VARVE_E_CORRUPT;
     value.bytes -= (size_t)fb.left;

@@ -113,8 +113,8 @@ static void test_aero__checkpoint(void **state)
     } cases[] = {
         {"{}", 0},
         {" { } \n", 0},
-        {"{\"snapshot_id\":\"20260101T000000Z\",\"created_at\":\"2026-01-01T00:00:00Z\",\"wal_truncated\":true,"
-         "\"format_version\":1}",
+        {"{\"snapshot_id\":\"20260101T000000Z\",\"created_at\":\"2026-01-01T00:00:00Z\","
+         "\"wal_truncated\":true,\"format_version\":1}",
          0},
         {"{\"snapshot_id\": \"x\", \"wal_truncated\": false, \"last_sequence\": 4711, \"format_version\": 1}",
          4711},
