@@ -136,6 +136,7 @@ struct crew_plan {
     crew_fn fn;
     void *arg;
     double warmup_s, measure_s;
+    void (*mark)(void *arg, int begins); /* called when measuring begins and when it has ended, or NULL */
 };
 
 struct crew_result {
@@ -150,6 +151,15 @@ int crew_run(const struct crew_plan *plan, struct crew_result *ret_result);
 /* Runs a timed crew and makes a sample of it: operations per second with their latencies. */
 int crew_sample(const struct bench *bench, unsigned threads, crew_fn fn, void *arg,
                 struct sample *ret_sample);
+
+/* shelter.c */
+/* Makes a directory of its own in `parent` (NULL: where this program lies), has `measure` run in a child
+ * process that dies with this one, and removes the directory when the child is gone, however it went. Returns
+ * what `measure` returned, or -1. `space_bytes` is what must be free. */
+int shelter_run(struct bench *bench, const char *parent, uint64_t space_bytes, int (*measure)(void *arg),
+                void *arg);
+/* Where this program lies, without a slash at the end. */
+int shelter_program_dir(char ret_path[BENCH_PATH_BYTES]);
 
 /* disk.c */
 /* Says on stderr what failed, with the text of `sys_errno` unless that is 0; always -1. */

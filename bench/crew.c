@@ -96,11 +96,15 @@ int crew_run(const struct crew_plan *plan, struct crew_result *ret_result)
     }
     crew_wait(&crew, plan->warmup_s);
     uint64_t began = bench_now_ns();
+    if (plan->mark != NULL)
+        plan->mark(plan->arg, 1);
     int warm = PHASE_WARMUP;
     atomic_compare_exchange_strong(&crew.phase, &warm, PHASE_MEASURE);
     crew_wait(&crew, plan->measure_s);
     atomic_store(&crew.phase, PHASE_STOP);
     uint64_t ended = bench_now_ns();
+    if (plan->mark != NULL)
+        plan->mark(plan->arg, 0);
     for (unsigned i = 0; i < started; i++)
         pthread_join(workers[i].thread, NULL);
     if (!atomic_load(&crew.failed)) {

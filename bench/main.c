@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * varve-bench: Varve beside what the disk can do. A child process measures and prints; this process makes the
- * directory and removes it when the child is gone, however it went.
- */
+/* varve-bench: Varve beside what the disk can do. */
 #include "bench.h"
 
 #include "varve/varve.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* What the runs need at once, with something to spare. */
@@ -135,41 +127,10 @@ static int parse(int argc, char **argv, struct settings *settings)
     return failed;
 }
 
-/* The directory of this program lies in the build tree, thus on a real disk where /tmp may be memory. */
-static int program_dir(char ret_path[BENCH_PATH_BYTES])
-{
-    ssize_t length = readlink("/proc/self/exe", ret_path, BENCH_PATH_BYTES - 1);
-    if (length <= 0 || length >= BENCH_PATH_BYTES - 1)
-        return bench_fail(errno, "/proc/self/exe");
-    ret_path[length] = '\0';
-    *strrchr(ret_path, '/') = '\0';
-    return 0;
-}
-
-static int make_dir(struct settings *settings)
-{
-    char parent[BENCH_PATH_BYTES], *dir = settings->bench.dir;
-    struct statvfs space;
-    if (settings->parent == NULL && program_dir(parent) < 0)
-        return -1;
-    const char *in = settings->parent != NULL ? settings->parent : parent;
-    int length = snprintf(dir, BENCH_PATH_BYTES, "%s/varve-bench-XXXXXX", in);
-    if (length < 0 || length > BENCH_PATH_BYTES - 64)
-        return bench_fail(ENAMETOOLONG, "%s", in);
-    if (disk_is_memory(in))
-        return bench_fail(0, "%s is in memory: give --dir a directory on the disk to be measured", in);
-    if (statvfs(in, &space) < 0)
-        return bench_fail(errno, "%s", in);
-    if (space.f_bavail * space.f_frsize < SPACE_NEEDED_BYTES)
-        return bench_fail(0, "%s has less than 10 GiB free: give --dir a directory with more", in);
-    if (mkdtemp(dir) == NULL)
-        return bench_fail(errno, "%s", dir);
-    return 0;
-}
-
 /* [child] Returns an exit code, or -1 after bench_fail. */
-static int measure(struct settings *settings)
+static int measure(void *arg)
 {
+    struct settings *settings = arg;
     struct bench *bench = &settings->bench;
     struct result *results = calloc(plan_count(), sizeof *results);
     struct goal_outcome *outcomes = calloc(goals_count(), sizeof *outcomes);
@@ -196,43 +157,6 @@ static int measure(struct settings *settings)
     return fflush(stdout) == 0 ? code : bench_fail(errno, "standard output");
 }
 
-static void run_child(struct settings *settings)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int code = measure(settings);
-    _exit(code < 0 ? EXIT_FAILED : code);
-}
-
-static int wait_for(pid_t child)
-{
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0) {
-        if (errno != EINTR)
-            return bench_fail(errno, "waitpid");
-    }
-    if (WIFEXITED(status))
-        return WEXITSTATUS(status);
-    return bench_fail(0, "the process that measures was ended by signal %d", WTERMSIG(status));
-}
-
-static volatile pid_t measuring; /* [const after fork] for the handler */
-
-static void end_child(int number)
-{
-    (void)number;
-    kill(measuring, SIGKILL);
-}
-
-/* A signal that would end us ends the child; we stay until its files are gone. */
-static void outlive_signals(pid_t child)
-{
-    struct sigaction end = {.sa_handler = end_child};
-    measuring = child;
-    sigaction(SIGINT, &end, NULL);
-    sigaction(SIGTERM, &end, NULL);
-    sigaction(SIGHUP, &end, NULL);
-}
-
 int main(int argc, char **argv)
 {
     static struct settings settings;
@@ -241,19 +165,6 @@ int main(int argc, char **argv)
     int parsed = parse(argc, argv, &settings);
     if (parsed != 0)
         return parsed < 0 ? EXIT_USAGE : EXIT_FINE;
-    if (make_dir(&settings) < 0)
-        return EXIT_FAILED;
-    pid_t child = fork();
-    if (child == 0)
-        run_child(&settings);
-    int code = -1;
-    if (child < 0) {
-        bench_fail(errno, "fork");
-    } else {
-        outlive_signals(child);
-        code = wait_for(child);
-    }
-    if (disk_remove_tree(settings.bench.dir) < 0)
-        code = -1;
+    int code = shelter_run(&settings.bench, settings.parent, SPACE_NEEDED_BYTES, measure, &settings);
     return code < 0 ? EXIT_FAILED : code;
 }

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a peer's processes and the device under its files have done: processor time, context switches, syncs,
+ * flushes and bytes written, memory, disk space. */
+#include "peers.h"
+
+#include "syncs.h"
+
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#define DEVICE_SECTOR_BYTES 512u /* the unit of the kernel's counters, whatever the device's is */
+
+static double seconds_of(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+static double server_cpu_s(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
+        return 0;
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+/* The fields of the device's line: 4 = writes, 6 = sectors written, 15 = flushes (counted from 0). Older
+ * kernels have fewer. */
+static void read_device(const char *dir, struct meter *meter)
+{
+    char path[64];
+    struct stat info;
+    if (stat(dir, &info) < 0)
+        return;
+    snprintf(path, sizeof path, "/sys/dev/block/%u:%u/stat", major(info.st_dev), minor(info.st_dev));
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return; /* a file system without a device of its own */
+    unsigned long long field = 0;
+    for (unsigned i = 0; fscanf(file, "%llu", &field) == 1; i++) {
+        if (i == 6)
+            meter->device_bytes = field * DEVICE_SECTOR_BYTES;
+        if (i == 15)
+            meter->device_flushes = field;
+    }
+    fclose(file);
+}
+
+void meter_read(const struct meter_source *source, struct meter *ret_meter)
+{
+    struct rusage usage;
+    struct meter meter = {.syncs = syncs_total(syncs_here())};
+    getrusage(RUSAGE_SELF, &usage);
+    meter.cpu_s = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+    meter.switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
+    if (source->server != 0)
+        meter.cpu_s += server_cpu_s(source->server);
+    if (source->server_syncs != NULL)
+        meter.syncs += syncs_total(source->server_syncs);
+    read_device(source->dir, &meter);
+    *ret_meter = meter;
+}
+
+uint64_t meter_memory_kib(pid_t pid, int peak)
+{
+    const char *name = peak ? "VmHWM:" : "VmRSS:";
+    char path[64], line[256];
+    unsigned long long kib = 0;
+    if (pid != 0)
+        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    else
+        snprintf(path, sizeof path, "/proc/self/status");
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0 && sscanf(line + strlen(name), "%llu", &kib) == 1)
+            break;
+    }
+    fclose(file);
+    return kib;
+}
+
+static uint64_t walked_bytes; /* nftw hands on no argument; one walk at a time */
+
+static int add_size(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)path;
+    (void)where;
+    if (kind == FTW_F)
+        walked_bytes += (uint64_t)info->st_blocks * 512;
+    return 0;
+}
+
+uint64_t meter_disk_bytes(const char *dir)
+{
+    walked_bytes = 0;
+    return nftw(dir, add_size, 16, FTW_PHYS) == 0 ? walked_bytes : 0;
+}
