@@ -110,9 +110,9 @@ static int sqlite_peer_batch(void *arg, const void *data, size_t bytes, unsigned
 static int sqlite_peer_sync(void *arg)
 {
     struct store *store = arg;
-    int lazy = run(store, "PRAGMA synchronous=FULL");
-    int code = run(store, "PRAGMA user_version=1");
-    return lazy < 0 || code < 0 ? -1 : 0;
+    if (run(store, "PRAGMA synchronous=FULL") < 0)
+        return -1;
+    return run(store, "PRAGMA user_version=1"); /* the least that a commit can change */
 }
 
 static int sqlite_peer_scan(void *arg, uint64_t *ret_records)

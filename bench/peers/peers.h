@@ -221,6 +221,8 @@ int compare_run(struct comparison *comparison);
 /* For sections. Says on stderr what runs, where that is a terminal. */
 void compare_say(const struct comparison *comparison, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Waits until what was written so far, by whomever, is on the disk: nobody shall be measured beside it. */
+void compare_settle(const struct comparison *comparison);
 /* Gives the entrants in the order in which round `round` has them: forth and back, so that nobody always
  * comes after the same one. */
 struct entrant *compare_entrant(struct entrant *entrants, size_t count, size_t place, unsigned round);

@@ -29,6 +29,7 @@ static void open_all(struct comparison *comparison, struct entrant *entrants, si
         else
             entrants[i].failed = 1;
     }
+    compare_settle(comparison);
 }
 
 static void close_all(struct comparison *comparison, struct entrant *entrants, size_t count)
