@@ -172,6 +172,8 @@ int disk_write_all(int fd, const void *data, size_t bytes, uint64_t offset);
 /* Removes a file or a directory with all in it, and waits until the file system has noted it. */
 int disk_remove(const struct bench *bench, const char *name);
 int disk_remove_tree(const char *path);
+/* Copies a directory with all in it to `to`, which is not there yet, and has it on the disk. */
+int disk_copy_tree(const char *from, const char *to);
 /* Reads every file of a directory once, so that it is cached. *ret_bytes: how many there are. */
 int disk_read_tree(const char *path, uint64_t *ret_bytes);
 /* 0 where direct I/O is not to be had. */

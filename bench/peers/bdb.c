@@ -21,8 +21,8 @@ int bdb_env_open(const struct peer_setup *setup, uint32_t flags, DB_ENV **ret_en
     if (code != 0)
         return bdb_failed("db_env_create", code);
     env->set_cachesize(env, 0, 256u << 20, 1);
-    env->set_lg_bsize(env, 8u << 20);
-    env->set_lg_max(env, 64u << 20);
+    env->set_lg_bsize(env, setup->brief ? 1u << 20 : 8u << 20);
+    env->set_lg_max(env, setup->brief ? 8u << 20 : 64u << 20);
     env->set_lk_max_locks(env, 65536);
     env->set_lk_max_lockers(env, 65536);
     env->set_lk_max_objects(env, 65536);

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum exit_code {
@@ -70,6 +71,7 @@ static const struct profile profiles[] = {
         .stream_bytes = {128},
         .cost_threads = {1},
         .recover_records = 5000,
+        .brief = 1,
     },
 };
 
@@ -245,6 +247,7 @@ static int measure(void *arg)
 {
     struct settings *settings = arg;
     struct bench *bench = &settings->comparison.bench;
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* for session_kill */
     bench->sector_bytes = disk_direct_alignment(bench->dir);
     bench->progress = isatty(STDERR_FILENO);
     if (bench->sector_bytes == 0)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define KEY_BYTES          8
-#define KEEP_BUFFER_BYTES  ((size_t)1 << 30)
+#define KEEP_BUFFER_BYTES  ((size_t)512 << 20)
 #define WRITE_BUFFER_BYTES ((size_t)64 << 20)
 
 struct store {
@@ -139,7 +139,7 @@ const struct peer peer_leveldb = {
     .title = "LevelDB",
     .settings =
         "write_buffer_size 64 MiB, no compression; durable: WriteOptions.sync; in flight: WriteBatch; "
-        "recovery: write_buffer_size 1 GiB",
+        "recovery: write_buffer_size 512 MiB",
     .modes = 1u << PEER_DURABLE | 1u << PEER_LAZY,
     .version = leveldb_peer_version,
     .open = leveldb_peer_open,

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define KEY_BYTES          8
-#define KEEP_BUFFER_BYTES  ((size_t)2 << 30)
+#define KEEP_BUFFER_BYTES  ((size_t)512 << 20)
 #define WRITE_BUFFER_BYTES ((size_t)64 << 20)
 
 struct store {
@@ -112,7 +112,7 @@ static int rocksdb_peer_open(const struct peer_setup *setup, void **ret_store)
         free_store(store);
         return failed(error);
     }
-    if (setup->mode == PEER_DURABLE && have_logs_to_recycle(store) < 0) {
+    if (setup->mode == PEER_DURABLE && !setup->brief && have_logs_to_recycle(store) < 0) {
         free_store(store);
         return -1;
     }
@@ -167,7 +167,7 @@ const struct peer peer_rocksdb = {
     .settings =
         "increase_parallelism(2), no compression; durable: WriteOptions.sync, recycle_log_file_num 4 (and logs "
         "filled before, so that they are recycled); without waiting: manual_wal_flush; in flight: WriteBatch; "
-        "recovery: write_buffer_size 2 GiB",
+        "recovery: write_buffer_size 512 MiB",
     .modes = 1u << PEER_DURABLE | 1u << PEER_LAZY,
     .version = rocksdb_peer_version,
     .open = rocksdb_peer_open,

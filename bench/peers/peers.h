@@ -28,6 +28,7 @@ struct peer_setup {
     unsigned threads;      /* at most so many call append at once, numbered from 0 */
     size_t bytes_max;      /* the largest payload */
     unsigned sector_bytes; /* what direct I/O needs here */
+    int brief;             /* 1 = prepare as little as works: nobody looks at how fast it is */
     int keep_log; /* 1 = nothing may leave the log by a checkpoint: the next open has to read it all */
 };
 
@@ -196,6 +197,7 @@ struct profile {
     unsigned stream_bytes[COMPARE_STEPS_MAX];
     unsigned cost_threads[COMPARE_STEPS_MAX];
     unsigned recover_records;
+    int brief; /* as in struct peer_setup */
 };
 
 struct comparison {

@@ -65,6 +65,7 @@ int compare_open(struct comparison *comparison, struct entrant *entrant, const s
                  struct figures *ret_figures)
 {
     struct order order = {.kind = WORK_OPEN, .setup = *setup};
+    order.setup.brief = comparison->profile.brief;
     if (entrant->failed)
         return -1;
     if (session_start(&comparison->bench, entrant->peer, &entrant->session) < 0) {

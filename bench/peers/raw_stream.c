@@ -14,7 +14,7 @@
 #define COPY_BUFFER_BYTES ((size_t)64 << 10)
 #define COPY_FILE_BYTES   ((uint64_t)256 << 20)
 #define BLOCK_BYTES       ((size_t)1 << 20)
-#define OVER_FILE_BYTES   ((uint64_t)1 << 30)
+#define OVER_FILE_BYTES   ((uint64_t)512 << 20)
 
 struct store {
     int fd; /* -1 = nothing is written */
@@ -75,7 +75,8 @@ static int memcpy_open(const struct peer_setup *setup, void **ret_store)
 static int copy_open(const struct peer_setup *setup, void **ret_store)
 {
     struct store *store = NULL;
-    if (store_new(COPY_BUFFER_BYTES, 1, &store) < 0 || zeroed(store, setup, COPY_FILE_BYTES, 0) < 0)
+    if (store_new(COPY_BUFFER_BYTES, 1, &store) < 0 ||
+        zeroed(store, setup, setup->brief ? COPY_FILE_BYTES / 64 : COPY_FILE_BYTES, 0) < 0)
         return -1;
     *ret_store = store;
     return 0;
@@ -84,7 +85,8 @@ static int copy_open(const struct peer_setup *setup, void **ret_store)
 static int over_open(const struct peer_setup *setup, void **ret_store)
 {
     struct store *store = NULL;
-    if (store_new(BLOCK_BYTES, 0, &store) < 0 || zeroed(store, setup, OVER_FILE_BYTES, O_DIRECT) < 0)
+    if (store_new(BLOCK_BYTES, 0, &store) < 0 ||
+        zeroed(store, setup, setup->brief ? OVER_FILE_BYTES / 64 : OVER_FILE_BYTES, O_DIRECT) < 0)
         return -1;
     *ret_store = store;
     return 0;
@@ -173,7 +175,7 @@ const struct peer peer_raw_over = {
     .name = "raw-over",
     .title = "sequential direct writes, written file",
     .settings =
-        "O_DIRECT, blocks of 1 MiB, over a file of 1 GiB that was written with zeros before; no copy, no CRC",
+        "O_DIRECT, blocks of 1 MiB, over a file of 512 MiB that was written with zeros before; no copy, no CRC",
     .flags = PEER_RAW,
     .threads_max = 1,
     .modes = 1u << PEER_LAZY,

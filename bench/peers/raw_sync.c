@@ -18,6 +18,7 @@
 struct store {
     int fd;
     int grows;
+    uint64_t file_bytes; /* where the offset starts again, unless the file grows */
     uint64_t offset;
     unsigned sector_bytes;
     size_t buffer_bytes;
@@ -34,6 +35,7 @@ static int store_new(const struct peer_setup *setup, int grows, int flags, void 
     size_t laid = PEER_BATCH_MAX * (BENCH_HEADER_BYTES + BENCH_RECORD_BYTES);
     size_t wanted = setup->bytes_max + BENCH_HEADER_BYTES;
     store->grows = grows;
+    store->file_bytes = setup->brief ? FILE_BYTES / 16 : FILE_BYTES;
     store->sector_bytes = setup->sector_bytes;
     store->buffer_bytes = ((wanted * 128 > laid ? wanted * 128 : laid) + 4095) / 4096 * 4096;
     if (posix_memalign(&buffer, 4096, store->buffer_bytes) != 0) {
@@ -49,7 +51,7 @@ static int store_new(const struct peer_setup *setup, int grows, int flags, void 
         store->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (store->fd < 0)
             bench_fail(errno, "%s", path);
-    } else if (disk_open_zeroed(&place, "zeroed", FILE_BYTES, flags, &store->fd) < 0) {
+    } else if (disk_open_zeroed(&place, "zeroed", store->file_bytes, flags, &store->fd) < 0) {
         store->fd = -1;
     }
     if (store->fd < 0) {
@@ -79,7 +81,7 @@ static int direct_open(const struct peer_setup *setup, void **ret_store)
 static void advance(struct store *store, size_t bytes)
 {
     store->offset += bytes;
-    if (!store->grows && store->offset + store->buffer_bytes > FILE_BYTES)
+    if (!store->grows && store->offset + store->buffer_bytes > store->file_bytes)
         store->offset = 0;
 }
 

@@ -21,6 +21,7 @@ struct store {
     unsigned sector_bytes; /* of one write: the record, up to whole sectors */
     unsigned write_bytes;
     unsigned flight;
+    uint64_t file_bytes; /* whole writes; the offset starts again there */
     uint64_t offset;
     uint8_t
         *buffers; /* DEPTH_MAX of write_bytes, used in turn; each run writes the same bytes again and again */
@@ -43,11 +44,13 @@ static int uring_open(const struct peer_setup *setup, void **ret_store)
     }
     memset(buffers, 0, (size_t)DEPTH_MAX * store->write_bytes);
     store->buffers = buffers;
+    store->file_bytes =
+        (setup->brief ? FILE_BYTES / 16 : FILE_BYTES) / store->write_bytes * store->write_bytes;
     snprintf(place.dir, sizeof place.dir, "%s", setup->dir);
     int code = io_uring_queue_init(DEPTH_MAX, &store->ring, 0);
     if (code < 0) {
         bench_fail(-code, "io_uring_queue_init");
-    } else if (disk_open_zeroed(&place, "zeroed", FILE_BYTES, O_DIRECT, &store->fd) < 0) {
+    } else if (disk_open_zeroed(&place, "zeroed", store->file_bytes, O_DIRECT, &store->fd) < 0) {
         io_uring_queue_exit(&store->ring);
         code = -1;
     }
@@ -71,8 +74,7 @@ static void prepare(struct store *store, const void *data, size_t bytes)
     entry->rw_flags = RWF_DSYNC;
     entry->user_data = laid;
     store->next = (store->next + 1) % DEPTH_MAX;
-    store->offset =
-        (store->offset + store->write_bytes) % (FILE_BYTES / store->write_bytes * store->write_bytes);
+    store->offset = (store->offset + store->write_bytes) % store->file_bytes;
     store->flight++;
 }
 

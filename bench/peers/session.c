@@ -120,20 +120,22 @@ unsigned session_pids(const struct session *session, pid_t ret_pids[2])
     return session->server != 0 ? 2 : 1;
 }
 
-/* The server first: its parent would be told, and could not do anything about it. */
+static void wait_for(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
+/* A server that outlives its parent by a moment becomes our child; its files are in use until it is gone. */
 void session_kill(struct session *session)
 {
     if (session == NULL)
         return;
     kill(-session->pid, SIGKILL);
     close(session->socket);
-    while (waitpid(session->pid, NULL, 0) < 0 && errno == EINTR) {
-    }
-    /* A server that was its child is ours now, or the shelter's: its files are in use until it is gone. */
-    for (int i = 0; session->server != 0 && kill(session->server, 0) == 0 && i < 5000; i++) {
-        waitpid(session->server, NULL, WNOHANG);
-        bench_sleep_s(0.001);
-    }
+    wait_for(session->pid);
+    if (session->server != 0)
+        wait_for(session->server);
     free(session);
 }
 
