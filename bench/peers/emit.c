@@ -169,8 +169,17 @@ void emit_figures(const struct emit_key *key, const struct figures *figures)
     fflush(stdout);
 }
 
-int emit_done(double seconds, int failures)
+/* What others did on the machine meanwhile, and what the host took away, in percent of all its processors'
+ * time. */
+int emit_done(double seconds, int failures, const struct meter_machine *before,
+              const struct meter_machine *after)
 {
-    printf("{\"line\": \"done\", \"seconds\": %.1f, \"failures\": %d}\n", seconds, failures);
+    double all_s = seconds * (double)sysconf(_SC_NPROCESSORS_ONLN);
+    double own_s = after->own_s - before->own_s;
+    double others_s = after->busy_s - before->busy_s - own_s;
+    printf("{\"line\": \"done\", \"seconds\": %.1f, \"failures\": %d", seconds, failures);
+    printf(", \"own_percent\": %.1f, \"others_percent\": %.1f, \"stolen_percent\": %.1f}\n",
+           100 * own_s / all_s, others_s > 0 ? 100 * others_s / all_s : 0,
+           100 * (after->stolen_s - before->stolen_s) / all_s);
     return fflush(stdout) == 0 && !ferror(stdout) ? 0 : bench_fail(errno, "standard output");
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DEVICE_SECTOR_BYTES 512u /* the unit of the kernel's counters, whatever the device's is */
 
@@ -84,6 +85,29 @@ uint64_t meter_memory_kib(pid_t pid, int peak)
     }
     fclose(file);
     return kib;
+}
+
+/* The line "cpu" of /proc/stat: user nice system idle iowait irq softirq steal, in ticks. */
+void meter_machine_read(struct meter_machine *ret_machine)
+{
+    unsigned long long ticks[8] = {0};
+    struct meter_machine machine = {0};
+    struct rusage self, children;
+    FILE *file = fopen("/proc/stat", "re");
+    double tick_s = 1 / (double)sysconf(_SC_CLK_TCK);
+    if (file != NULL) {
+        if (fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2],
+                   &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]) == 8) {
+            machine.busy_s = (double)(ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]) * tick_s;
+            machine.stolen_s = (double)ticks[7] * tick_s;
+        }
+        fclose(file);
+    }
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &children);
+    machine.own_s = seconds_of(self.ru_utime) + seconds_of(self.ru_stime) + seconds_of(children.ru_utime) +
+                    seconds_of(children.ru_stime);
+    *ret_machine = machine;
 }
 
 static uint64_t walked_bytes; /* nftw hands on no argument; one walk at a time */

@@ -168,6 +168,12 @@ struct meter_source {
     const struct sync_counts *server_syncs;
 };
 void meter_read(const struct meter_source *source, struct meter *ret_meter);
+/* What all processors did since the machine was started, and what of it was this process and its children
+ * that have ended. */
+struct meter_machine {
+    double busy_s, stolen_s, own_s;
+};
+void meter_machine_read(struct meter_machine *ret_machine);
 /* KiB: resident now, or at most so far; of the process `pid`, 0 = this one. */
 uint64_t meter_memory_kib(pid_t pid, int peak);
 uint64_t meter_disk_bytes(const char *dir);
@@ -268,7 +274,8 @@ void emit_run(const struct comparison *comparison);
 void emit_peer(const struct peer_entry *entry);
 void emit_failed(const char *peer, const char *section);
 void emit_figures(const struct emit_key *key, const struct figures *figures);
-/* The last line: results without it are not whole. */
-int emit_done(double seconds, int failures);
+/* The last line: results without it are not whole. `before` and `after`: what the machine did meanwhile. */
+int emit_done(double seconds, int failures, const struct meter_machine *before,
+              const struct meter_machine *after);
 
 #endif

@@ -124,6 +124,8 @@ static size_t gather(const struct comparison *comparison, struct entrant *entran
 int compare_run(struct comparison *comparison)
 {
     uint64_t began = bench_now_ns();
+    struct meter_machine before, after;
+    meter_machine_read(&before);
     struct entrant *entrants = calloc(registry_count(), sizeof *entrants);
     if (entrants == NULL)
         return bench_fail(ENOMEM, "entrants");
@@ -143,5 +145,6 @@ int compare_run(struct comparison *comparison)
     free(entrants);
     if (failed < 0)
         return -1;
-    return emit_done((double)(bench_now_ns() - began) / 1e9, comparison->failures);
+    meter_machine_read(&after);
+    return emit_done((double)(bench_now_ns() - began) / 1e9, comparison->failures, &before, &after);
 }

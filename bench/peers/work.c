@@ -134,23 +134,17 @@ static void timed_figures(struct figures *figures, uint64_t operations, uint64_t
     figures->rate = (double)operations / figures->seconds;
 }
 
-/* `count` records in the engine's best way, and a sync. */
+/* `count` records, each appended for itself, and a sync. */
 static int fill(struct work *work, const struct order *order, struct figures *figures)
 {
     const struct peer *peer = work->peer;
     uint64_t began = bench_now_ns();
-    int done = 0;
     mark(work, 1);
-    for (uint64_t filled = 0; filled < order->count && done >= 0; filled += (unsigned)done) {
-        uint64_t left = order->count - filled;
-        unsigned piece = left < 1000 ? (unsigned)left : 1000;
-        if (peer->batch != NULL) {
-            done = peer->batch(work->store, work->payload, order->bytes, piece);
-        } else {
-            done = peer->append(work->store, 0, work->payload, order->bytes) < 0 ? -1 : 1;
-        }
+    for (uint64_t i = 0; i < order->count; i++) {
+        if (peer->append(work->store, 0, work->payload, order->bytes) < 0)
+            return -1;
     }
-    if (done < 0 || (peer->sync != NULL && peer->sync(work->store) < 0))
+    if (peer->sync != NULL && peer->sync(work->store) < 0)
         return -1;
     mark(work, 0);
     timed_figures(figures, order->count, began);
