@@ -12,6 +12,7 @@ export DESTDIR
 
 .DEFAULT_GOAL := help
 .PHONY: help build deps run test bench bench-quick check model teeth tidy install soak torture fuzz format asan tsan clang coverage clean
+.PHONY: help build deps run test bench bench-full bench-publish bench-quick check model tidy install soak torture format asan tsan clang coverage clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | \
@@ -30,11 +31,16 @@ run: deps ## build for release and show what Varve does
 test: deps ## everything: both compilers, all tests, the sanitizers, the checks
 	@scripts/test
 
-bench: deps ## the engine beside its peers, in full
-	@scripts/build release programs
-	@build/release/varve-bench
+bench: deps ## the engine beside other engines, at most 15 minutes
+	@scripts/bench standard
 
-bench-quick: deps ## the same in a minute
+bench-full: deps ## the same with more rounds, and how costs grow; an hour
+	@scripts/bench full
+
+bench-publish: ## docs/BENCHMARKS.md from the last run of bench or bench-full
+	@scripts/bench publish
+
+bench-quick: deps ## the engine beside baselines of its own, two minutes
 	@scripts/build release programs
 	@build/release/varve-bench quick
 

@@ -33,9 +33,10 @@ struct peer_setup {
 };
 
 enum peer_flags {
-    PEER_RAW = 1 << 0,    /* no log: what the machine does without one */
-    PEER_NO_LOG = 1 << 1, /* has no log to read when it opens */
-    PEER_LIMIT = 1 << 2,  /* stands for N threads by one thread that has N records at once */
+    PEER_RAW = 1 << 0,       /* no log: what the machine does without one */
+    PEER_NO_LOG = 1 << 1,    /* has no log to read when it opens */
+    PEER_ONE_WRITE = 1 << 3, /* its batch is one write: what that takes is what each of its records waits */
+    PEER_LIMIT = 1 << 2,     /* stands for N threads by one thread that has N records at once */
 };
 
 struct sync_counts;

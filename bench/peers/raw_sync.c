@@ -158,7 +158,7 @@ const struct peer peer_raw_direct = {
     .settings =
         "overwrites a file of 64 MiB that was written with zeros before; N threads: one thread, N records in "
         "each write",
-    .flags = PEER_RAW | PEER_LIMIT,
+    .flags = PEER_RAW | PEER_LIMIT | PEER_ONE_WRITE,
     .modes = 1u << PEER_DURABLE,
     .open = direct_open,
     .append = direct_append,

@@ -11,15 +11,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PROGRAM "redis-server"
+/* One program, which looks at the name it is called by. The second one is there without the package that
+ * would also start a server for the whole machine. */
+static const char *const programs[] = {"redis-server", "redis-check-rdb"};
+#define NAME "redis-server"
+
+/* [child] */
+static void become(char **argv)
+{
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
+        execvp(programs[i], argv);
+    _exit(127);
+}
 
 /* [child] */
 static void say_version(int out)
 {
-    char *argv[] = {PROGRAM, "--version", NULL};
+    char *argv[] = {NAME, "--version", NULL};
     dup2(out, STDOUT_FILENO);
-    execvp(PROGRAM, argv);
-    _exit(127);
+    become(argv);
 }
 
 /* "Redis server v=7.0.15 sha=..." */
@@ -69,7 +79,7 @@ static void become_server(const struct peer_setup *setup, int counters)
 {
     char preload[BENCH_PATH_BYTES], fd[16];
     char *argv[] = {
-        PROGRAM,
+        NAME,
         "--port",
         "0",
         "--unixsocket",
@@ -96,7 +106,7 @@ static void become_server(const struct peer_setup *setup, int counters)
     setenv(SYNCS_FD_VARIABLE, fd, 1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (chdir(setup->dir) == 0)
-        execvp(PROGRAM, argv);
+        become(argv);
     _exit(127);
 }
 

@@ -43,7 +43,7 @@ static const struct peer_entry entries[] = {
     {"wiredtiger", "libwiredtiger-dev", &peer_wiredtiger},
     {"sqlite", "libsqlite3-dev", &peer_sqlite},
     {"lmdb", "liblmdb-dev", &peer_lmdb},
-    {"redis", "libhiredis-dev redis-server", &peer_redis},
+    {"redis", "libhiredis-dev redis-tools", &peer_redis},
 };
 
 size_t registry_count(void)

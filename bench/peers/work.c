@@ -212,7 +212,7 @@ static int obey(struct work *work, const struct order *order, struct figures *fi
     case WORK_APPEND:
         return run_crew(work, order, timed ? append_one : append_many, timed, figures);
     case WORK_BATCH:
-        return run_crew(work, order, batch_one, 0, figures);
+        return run_crew(work, order, batch_one, (work->peer->flags & PEER_ONE_WRITE) != 0, figures);
     case WORK_FILL:
         return fill(work, order, figures);
     case WORK_SCAN:
