@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_S_MAX 30
+
 enum phase {
     PHASE_WARMUP = 0,
     PHASE_MEASURE = 1,
@@ -19,6 +21,7 @@ enum phase {
 struct crew {
     _Alignas(128) atomic_int phase; /* [atomic] written by crew_run, and by a worker that fails */
     atomic_int failed;              /* [atomic] */
+    atomic_int measured;            /* [atomic] 1 = an operation began and ended while the clock ran */
     const struct crew_plan *plan;
 };
 
@@ -27,6 +30,9 @@ static void worker_note(struct worker *worker, enum phase before, int done, uint
     if (atomic_load_explicit(&worker->crew->phase, memory_order_relaxed) != PHASE_MEASURE)
         return;
     worker->operations += (uint64_t)done;
+    if (done > 0 && before == PHASE_MEASURE &&
+        !atomic_load_explicit(&worker->crew->measured, memory_order_relaxed))
+        atomic_store_explicit(&worker->crew->measured, 1, memory_order_relaxed);
     if (began_ns != 0 && before == PHASE_MEASURE)
         latency_add(&worker->latency, bench_now_ns() - began_ns);
 }
@@ -101,6 +107,11 @@ int crew_run(const struct crew_plan *plan, struct crew_result *ret_result)
     int warm = PHASE_WARMUP;
     atomic_compare_exchange_strong(&crew.phase, &warm, PHASE_MEASURE);
     crew_wait(&crew, plan->measure_s);
+    /* On a machine that stalls, as long as it takes to see one operation: a figure is never made of nothing.
+     */
+    for (int more = 0; more < FIRST_S_MAX * 100 && !atomic_load(&crew.measured) && !atomic_load(&crew.failed);
+         more++)
+        crew_wait(&crew, 0.01);
     atomic_store(&crew.phase, PHASE_STOP);
     uint64_t ended = bench_now_ns();
     if (plan->mark != NULL)

@@ -3,6 +3,7 @@
  * measured; medians over rounds; the clock. */
 #include "bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -44,6 +45,7 @@ void latency_merge(struct latency *into, const struct latency *from)
         into->buckets[i] += from->buckets[i];
 }
 
+/* The middle of a bucket may lie beyond the greatest value in it. */
 double latency_percentile_us(const struct latency *latency, double percent)
 {
     if (latency->count == 0)
@@ -53,7 +55,7 @@ double latency_percentile_us(const struct latency *latency, double percent)
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
         seen += latency->buckets[i];
         if (latency->buckets[i] > 0 && (double)seen >= wanted)
-            return bucket_ns(i) / 1000;
+            return fmin(bucket_ns(i), (double)latency->max_ns) / 1000;
     }
     return (double)latency->max_ns / 1000;
 }
