@@ -159,8 +159,8 @@ const struct peer peer_lmdb = {
     .name = "lmdb",
     .title = "LMDB",
     .settings =
-        "MDB_INTEGERKEY, MDB_APPEND, a transaction for each record; without waiting: MDB_NOSYNC; in flight: one "
-        "transaction",
+        "MDB_INTEGERKEY, MDB_APPEND, a transaction for each record; without waiting: MDB_NOSYNC; in flight: "
+        "one transaction",
     .flags = PEER_NO_LOG,
     .modes = 1u << PEER_DURABLE | 1u << PEER_LAZY,
     .version = lmdb_peer_version,

@@ -235,9 +235,9 @@ const struct peer peer_redis = {
     .name = "redis",
     .title = "Redis",
     .settings =
-        "a server of its own on a Unix socket, appendonly yes, save \"\", RPUSH, a connection for each thread; "
-        "durable: appendfsync always; without waiting: appendfsync everysec, pipelines of 64; in flight: a "
-        "pipeline",
+        "a server of its own on a Unix socket, appendonly yes, save \"\", RPUSH, a connection for each "
+        "thread; durable: appendfsync always; without waiting: appendfsync everysec, pipelines of 64; in "
+        "flight: a pipeline",
     .modes = 1u << PEER_DURABLE | 1u << PEER_LAZY,
     .version = redis_server_version,
     .open = redis_peer_open,

@@ -165,9 +165,9 @@ const struct peer peer_rocksdb = {
     .name = "rocksdb",
     .title = "RocksDB",
     .settings =
-        "increase_parallelism(2), no compression; durable: WriteOptions.sync, recycle_log_file_num 4 (and logs "
-        "filled before, so that they are recycled); without waiting: manual_wal_flush; in flight: WriteBatch; "
-        "recovery: write_buffer_size 512 MiB",
+        "increase_parallelism(2), no compression; durable: WriteOptions.sync, recycle_log_file_num 4 (and "
+        "logs filled before, so that they are recycled); without waiting: manual_wal_flush; in flight: "
+        "WriteBatch; recovery: write_buffer_size 512 MiB",
     .modes = 1u << PEER_DURABLE | 1u << PEER_LAZY,
     .version = rocksdb_peer_version,
     .open = rocksdb_peer_open,

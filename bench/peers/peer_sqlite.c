@@ -135,8 +135,8 @@ const struct peer peer_sqlite = {
     .name = "sqlite",
     .title = "SQLite",
     .settings =
-        "journal_mode=WAL, locking_mode=EXCLUSIVE, one connection and a mutex, a transaction for each record; "
-        "durable: synchronous=FULL; without waiting: synchronous=NORMAL; in flight: one transaction; "
+        "journal_mode=WAL, locking_mode=EXCLUSIVE, one connection and a mutex, a transaction for each "
+        "record; durable: synchronous=FULL; without waiting: synchronous=NORMAL; in flight: one transaction; "
         "recovery: wal_autocheckpoint=0",
     .modes = 1u << PEER_DURABLE | 1u << PEER_LAZY,
     .version = sqlite_peer_version,

@@ -175,7 +175,7 @@ const struct peer peer_raw_over = {
     .name = "raw-over",
     .title = "sequential direct writes, written file",
     .settings =
-        "O_DIRECT, blocks of 1 MiB, over a file of 512 MiB that was written with zeros before; no copy, no CRC",
+        "O_DIRECT, blocks of 1 MiB, over a file of 512 MiB written with zeros before; no copy, no CRC",
     .flags = PEER_RAW,
     .threads_max = 1,
     .modes = 1u << PEER_LAZY,

@@ -1,5 +1,6 @@
 """The results of one run: lines of JSON, as varve-bench-peers writes them."""
 
+import collections
 import json
 import statistics
 
@@ -23,17 +24,8 @@ class Spread:
         return 100 * furthest / self.median if self.median else 0
 
 
-class Cell:
-    """Where one figure stands: a section, what was measured there, and with which numbers."""
-
-    def __init__(self, section, what, size=0, threads=0, count=0):
-        self.key = (section, what, size, threads, count)
-
-    def __getattr__(self, name):
-        try:
-            return self.key[("section", "what", "size", "threads", "count").index(name)]
-        except ValueError:
-            raise AttributeError(name) from None
+# Where one figure stands: a section, what was measured there, and with which numbers.
+Cell = collections.namedtuple("Cell", "section what size threads count", defaults=(0, 0, 0))
 
 
 class Results:
@@ -58,8 +50,8 @@ class Results:
         elif kind == "peer":
             self.peers[entry["peer"]] = entry
         elif kind == "figures":
-            cell = (entry["section"], entry["what"], entry.get("bytes", 0), entry.get("threads", 0),
-                    entry.get("count", 0))
+            cell = Cell(entry["section"], entry["what"], entry.get("bytes", 0), entry.get("threads", 0),
+                        entry.get("count", 0))
             self._rounds.setdefault((cell, entry["peer"]), []).append(entry)
             self._cells.setdefault(cell, {})[entry["peer"]] = True
 
@@ -75,17 +67,16 @@ class Results:
 
     def steps(self, section, what, field):
         """The numbers of a field (size, threads, count) that a section has, ascending."""
-        at = ("section", "what", "size", "threads", "count").index(field)
-        return sorted({cell[at] for cell in self._cells if cell[:2] == (section, what)})
+        return sorted({getattr(cell, field) for cell in self._cells if cell[:2] == (section, what)})
 
     def in_cell(self, cell):
         """The peers that have figures there, the engines after the raw ones, Varve before the engines."""
-        present = self._cells.get(cell.key, {})
+        present = self._cells.get(cell, {})
         return [peer for peer in self.peers if peer in present]
 
     def figures(self, cell, peer, field="rate"):
         """A figure's values by round; a figure that is not there was 0."""
-        return [entry.get(field, 0) for entry in self._rounds.get((cell.key, peer), [])]
+        return [entry.get(field, 0) for entry in self._rounds.get((cell, peer), [])]
 
     def spread(self, cell, peer, field="rate"):
         values = self.figures(cell, peer, field)

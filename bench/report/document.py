@@ -11,8 +11,9 @@ SHOWN = ("commit-128", "latency-99", "inflight", "recovery")
 
 HEAD = """# Benchmarks
 
-Varve beside the engines that one would use otherwise, and beside what the machine does without any. This page is made
-by `bench/report/main.py` of what `make bench` measured; every figure in it comes from one run, on this machine:
+Varve beside the engines that one would use otherwise, and beside what the machine does without any.
+This page is made by `bench/report/main.py` of what `make bench` measured; every figure comes from one
+run, on this machine:
 
 > {machine}
 > {quiet}, {when}
@@ -20,17 +21,17 @@ by `bench/report/main.py` of what `make bench` measured; every figure in it come
 Absolute figures are that machine's. The ratios say more; run it on yours:
 
     make bench          # at most 15 minutes; build/bench/report.html is the page with plots
-    make bench-full     # the same, longer and with more rounds, and how costs grow with sizes; an hour
+    make bench-full     # the same, longer and with more rounds; an hour
     make bench-publish  # writes this document of the last run
 
-Nothing else should use the disk or the processors meanwhile. `build/release/varve-bench-peers --help` says how to
-measure a part; `varve bench DIR` measures a disk in half a minute, without any of this.
+Nothing else should use the disk or the processors meanwhile. `build/release/varve-bench-peers --help`
+says how to measure a part.
 
-**How.** {rounds} rounds; in a round everything runs once, in one order and in the next round in the other. A figure is
-the median of the rounds, ± the round furthest from it. Of each run the first {warmup:g} s are thrown away, then {commit:g} s
-are measured. Each peer has a process of its own, which stands still while another one is measured. Each is configured as
-its documentation recommends for this job, or better where a measurement showed better; the settings stand at the end.
-{durable}
+**How.** {rounds} rounds; in a round everything runs once, in one order and in the next round in the
+other. A figure is the median of the rounds, ± the round furthest from it. Of each run the first
+{warmup:g} s are thrown away, then {commit:g} s are measured. Each peer has a process of its own, which
+stands still while another one is measured. Each is configured as its documentation recommends for this
+job, or better where a measurement showed better; the settings stand at the end. {durable}
 """
 
 
@@ -100,7 +101,8 @@ def pictures(plots_dir, path):
 def render(results, plots_dir, path):
     run = results.run
     when = time.strftime("%Y-%m-%d", time.gmtime(run["time"]))
-    head = HEAD.format(machine=machine_text(run), quiet=quiet_text(results.done), when=when, rounds=run["rounds"],
-                       warmup=run["warmup_s"], commit=run["commit_s"], durable=durable_text(results))
+    head = HEAD.format(machine=machine_text(run), quiet=quiet_text(results.done), when=when,
+                       rounds=run["rounds"], warmup=run["warmup_s"], commit=run["commit_s"],
+                       durable=durable_text(results))
     return (head + goals(results) + (pictures(plots_dir, path) if plots_dir else "") + "\n## Figures\n" +
             "".join(table_lines(results, table) for table in all_tables(results)) + settings(results))

@@ -31,7 +31,8 @@ def beside_raw(results, title, cell, raw, limit):
 
 
 def commit_goals(results):
-    found = beside_raw(results, "1 thread, durable: beside the limit at depth 1", commit_cell(1), "raw-direct", 0.97)
+    found = beside_raw(results, "1 thread, durable: beside the limit at depth 1", commit_cell(1),
+                       "raw-direct", 0.97)
     for threads, limit in ((1, 1.0), (8, 1.7), (32, 2.5), (128, 3.5)):
         title = f"{threads} thread{'s' if threads > 1 else ''}, durable: beside the best engine"
         found += beside_best(results, title, commit_cell(threads), limit)
@@ -53,8 +54,8 @@ def stream_goals(results):
     small, large = (Cell("stream", "taken", size, 1) for size in (128, 16384))
     found = beside_best(results, "no waiting, 128 B, 1 thread: beside the best engine", small, 3)
     found += beside_raw(results, "no waiting, 128 B, 1 thread: beside the bare loop", small, "raw-copy", 0.5)
-    found += beside_raw(results, "no waiting, 16 KiB, 1 thread: beside direct writing", large, "raw-blocks", 0.85)
-    return found
+    return found + beside_raw(results, "no waiting, 16 KiB, 1 thread: beside direct writing", large,
+                              "raw-blocks", 0.85)
 
 
 def recovery_cell(results, what="open"):

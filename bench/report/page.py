@@ -31,10 +31,11 @@ def summary(results):
         limit = f"{'at least' if goal.at_least else 'at most'} {number(goal.limit)}"
         beside = f" · {escape(goal.beside)}" if goal.beside else ""
         spread = f"{number(goal.spread.least)} to {number(goal.spread.greatest)}"
-        tiles.append(tag("li", tag("span", escape(goal.title), class_="what") +
-                         tag("b", f"{number(goal.spread.median)}{escape(' ' + goal.unit if goal.unit != 'x' else '×')}") +
-                         tag("span", f"{limit} · {spread}{beside}", class_="more"),
-                         class_="met" if goal.met else "missed"))
+        unit = "×" if goal.unit == "x" else " " + escape(goal.unit)
+        content = (tag("span", escape(goal.title), class_="what") +
+                   tag("b", number(goal.spread.median) + unit) +
+                   tag("span", f"{limit} · {spread}{beside}", class_="more"))
+        tiles.append(tag("li", content, class_="met" if goal.met else "missed"))
     return (tag("h2", f"Goals: {met} of {len(goals)} met", id="goals") +
             tag("ul", "".join(tiles), class_="tiles")) if goals else ""
 
@@ -50,7 +51,8 @@ def cell(results, table, peer, column):
         return tag("td", "")
     first = standing(results, column, table.field, table.least)
     ahead = table.judged and first is not None and first[0] == peer
-    return tag("td", f"{number(value[0])}<small> ±{value[1]:.0f} %</small>", **({"class_": "ahead"} if ahead else {}))
+    marks = {"class_": "ahead"} if ahead else {}
+    return tag("td", f"{number(value[0])}<small> ±{value[1]:.0f} %</small>", **marks)
 
 
 def table_html(results, table):
@@ -71,20 +73,23 @@ def settings(results):
     rows = "".join(tag("tr", tag("th", escape(results.title(peer))) + tag("td", escape(entry["version"])) +
                        tag("td", escape(entry["settings"])))
                    for peer, entry in results.peers.items())
-    rows += "".join(tag("tr", tag("th", escape(peer)) + tag("td", "") + tag("td", "missing: " + escape(package)))
-                    for peer, package in results.missing.items())
+    for peer, package in results.missing.items():
+        rows += tag("tr", tag("th", escape(peer)) + tag("td", "") + tag("td", f"missing: {escape(package)}"))
     return tag("h2", "Who, and how configured", id="settings") + tag("table", rows, class_="words")
 
 
+HOW = """\
+{rounds} rounds. In a round everything runs once, in one order and in the next round in the other; a
+figure is the median of the rounds, ± the round furthest from it. Of each run the first {warmup_s:g} s
+are thrown away; then {commit_s:g} s are measured (event loop {inflight_s:g} s, appends that do not wait
+{stream_s:g} s). A ratio is taken within each round first. Each peer has a process of its own, which
+stands still while another one is measured. Keys, where an engine needs one, count up. The best engine
+of a column is set in bold."""
+
+
 def how(results):
-    run = results.run
-    return tag("h2", "How it was measured", id="how") + tag(
-        "p", f"{run['rounds']} rounds. In a round everything runs once, in one order and in the next round in the "
-        f"other; a figure is the median of the rounds, ± the round furthest from it. Of each run the first "
-        f"{run['warmup_s']:g} s are thrown away; then {run['commit_s']:g} s are measured (event loop "
-        f"{run['inflight_s']:g} s, appends that do not wait {run['stream_s']:g} s). A ratio is taken within each round "
-        "first. Each peer has a process of its own, which stands still while another one is measured. Keys, where an "
-        "engine needs one, count up. The best engine of a cell is set in bold.") + tag("p", escape(durable_text(results)))
+    return (tag("h2", "How it was measured", id="how") + tag("p", escape(HOW.format(**results.run))) +
+            tag("p", escape(durable_text(results))))
 
 
 def render(results, drawn=True):
@@ -97,12 +102,14 @@ def render(results, drawn=True):
     if not_durable(results):
         head += tag("p", escape(durable_text(results)), class_="warning")
     for entry in results.failed:
-        head += tag("p", escape(f"{entry['peer']} failed in {entry['section']} and was left out"), class_="warning")
+        text = f"{entry['peer']} failed in {entry['section']} and was left out"
+        head += tag("p", escape(text), class_="warning")
     figures = "".join(figure(plot) for plot in plots.all_plots(results)) if drawn else ""
     tables = tag("details", tag("summary", "All figures as tables") +
                  "".join(table_html(results, table) for table in all_tables(results)))
-    body = (head + summary(results) + figures + tag("h2", "Figures", id="figures") + tables + settings(results) +
-            how(results))
+    body = (head + summary(results) + figures + tag("h2", "Figures", id="figures") + tables +
+            settings(results) + how(results))
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>Varve beside other engines</title><style>{style}</style></head><body>{body}</body></html>\n")
+            f"<title>Varve beside other engines</title><style>{style}</style></head>"
+            f"<body>{body}</body></html>\n")

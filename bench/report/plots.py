@@ -4,9 +4,9 @@ import re
 import shutil
 import subprocess
 
-from data import RAW, VARVE
+from data import RAW, VARVE, Cell
 from goals import recovery_cell
-from sections import Cell, size_name
+from sections import size_name
 
 WIDTH, HEIGHT = 860, 500
 
@@ -44,6 +44,10 @@ NAMES = {"raw-direct": "one direct write for all", "raw-uring": "a direct write 
          "raw-textbook": "textbook group commit"}
 
 
+def name_of(results, peer):
+    return NAMES.get(peer, results.title(peer))
+
+
 def quoted(text):
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
@@ -65,7 +69,7 @@ def style(peer):
 
 
 def curves(results, cells, field, scale=1.0, only=None):
-    """A block of (x, median, least, greatest) for each peer that has more than one point, Varve drawn last."""
+    """A block of (x, median, least, greatest) for each peer with more than one point, Varve drawn last."""
     blocks, lines = [], []
     peers = [peer for peer in results.peers if only is None or only(peer)]
     for peer in sorted(peers, key=lambda peer: (peer == VARVE, peer not in RAW)):
@@ -78,7 +82,7 @@ def curves(results, cells, field, scale=1.0, only=None):
             continue
         name = "d" + re.sub(r"\W", "_", peer)
         blocks.append(block(name, rows))
-        lines.append(f'${name} using 1:2 {style(peer)} title "{quoted(NAMES.get(peer, results.title(peer)))}"')
+        lines.append(f'${name} using 1:2 {style(peer)} title "{quoted(name_of(results, peer))}"')
         if peer == VARVE:
             colour = COLOURS[VARVE]
             lines.append(f'${name} using 1:3:4 with filledcurves linecolor rgb "{colour}" fillstyle '
@@ -99,13 +103,16 @@ def line_plot(results, name, title, cells, **options):
     script = (blocks + f'set logscale xy\nset xtics {ticks([x for x, _ in cells])}\n'
               f'set xlabel "{options["xlabel"]}"\nset ylabel "{options["ylabel"]}"\n'
               f'set format y "{options.get("format", "%.0s%c")}"\n'
-              f"set xrange [{cells[0][0] * 0.9}:{cells[-1][0] * 1.1}]\nset rmargin at screen 0.72\nplot {lines}\n")
+              f"set xrange [{cells[0][0] * 0.9}:{cells[-1][0] * 1.1}]\n"
+              f"set rmargin at screen 0.72\nplot {lines}\n")
     return [Plot(name, title, script, text=options.get("text", ""))]
 
 
 def bar_plot(name, title, rows, **options):
-    """Horizontal bars of (peer, label, value), the best on top; `options`: xlabel, show, format, text, log, room, and
-    `least`, where the best one is the least."""
+    """Horizontal bars of (peer, label, value), the best on top.
+
+    `options`: xlabel, show, format, text, log, room, and `least`, where the best one is the least.
+    """
     if not rows:
         return []
     rows = sorted(rows, key=lambda row: row[2], reverse=options.get("least", False))
@@ -130,7 +137,7 @@ def medians(results, cell, field, scale, peers=None):
     for peer in results.in_cell(cell) if peers is None else peers:
         spread = results.spread(cell, peer, field)
         if spread and spread.median:
-            rows.append((peer, NAMES.get(peer, results.title(peer)), spread.median / scale))
+            rows.append((peer, name_of(results, peer), spread.median / scale))
     return rows
 
 
@@ -142,13 +149,14 @@ def commit_plots(results):
         name = size_name(size)
         plots += line_plot(results, f"commit-{size}", f"Durable commits of {name}", cells,
                            xlabel="threads", ylabel="commits per second",
-                           text="Grey: what the machine does without a log. The shade is Varve's range over the rounds.")
+                           text="Grey: what the machine does without a log. Shade: Varve's range.")
         if size != 128:
             continue
         for field, percent in (("p50_us", "50"), ("p99_us", "99"), ("p999_us", "99.9")):
             plots += line_plot(results, f"latency-{percent.replace('.', '')}",
-                               f"Durable commits of {name}: latency, {percent}th percentile", cells, field=field, scale=1e6,
-                               xlabel="threads", ylabel="time until durable", format="%.0s %cs")
+                               f"Durable commits of {name}: latency, {percent}th percentile", cells,
+                               field=field, scale=1e6, xlabel="threads", ylabel="time until durable",
+                               format="%.0s %cs")
     return plots
 
 
@@ -191,8 +199,9 @@ def cost_plots(results):
         cell = Cell("commit", "durable", 128, threads)
         rows = medians(results, cell, "cpu_us", 1)
         name = f"{threads} thread{'s' if threads > 1 else ''}"
-        plots += bar_plot(f"processor-{threads}", f"Processor time of a durable commit of 128 B, {name}", rows,
-                          xlabel="microseconds (logarithmic)", show=lambda v: f"{v:,.1f}", format="%g", least=True)
+        plots += bar_plot(f"processor-{threads}", f"Processor time of a durable commit of 128 B, {name}",
+                          rows, xlabel="microseconds (logarithmic)", show=lambda v: f"{v:,.1f}", format="%g",
+                          least=True)
     return plots
 
 
@@ -212,7 +221,8 @@ INK = ((' color="black"', ""), ("='black'", "='currentColor'"), ('="black"', '="
 
 def draw(plot):
     """The plot as an svg element."""
-    head = HEAD.format(width=WIDTH, height=plot.height, name=re.sub(r"\W", "_", plot.name), title=quoted(plot.title))
+    name = re.sub(r"\W", "_", plot.name)
+    head = HEAD.format(width=WIDTH, height=plot.height, name=name, title=quoted(plot.title))
     done = subprocess.run(["gnuplot"], input=head + plot.script, capture_output=True, text=True, check=False)
     if done.returncode != 0 or "<svg" not in done.stdout:
         raise RuntimeError(f"gnuplot, {plot.name}: {done.stderr.strip()}")

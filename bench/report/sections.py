@@ -1,11 +1,11 @@
-"""The tables that a run gives: which rows, which columns, which figure. Terminal, page and document show the same."""
+"""The tables that a run gives: which rows, columns, figures. Terminal, page and document show the same."""
 
 from data import RAW, VARVE, Cell
 from goals import recovery_cell
 
 
 class Table:
-    """`columns` are (heading, cell); a figure is `field`, divided by `scale`; `least`: the smaller the better."""
+    """`columns` are (heading, cell); a figure is `field` / `scale`; `least`: the smaller the better."""
 
     def __init__(self, title, unit, columns, **options):
         self.title, self.unit, self.columns = title, unit, columns
@@ -59,9 +59,10 @@ def commit_tables(results):
 def inflight_tables(results):
     columns = [(f"{window} in flight", Cell("inflight", "durable", 128, 1, window))
                for window in results.steps("inflight", "durable", "count")]
-    note = ("Varve, Redis and io_uring keep that many in flight; the others have no such call and make that many "
-            "durable together.")
-    return [Table("Event loop: one thread, durable, 128 B", "commits/s", columns, note=note)] if columns else []
+    note = ("Varve, Redis and io_uring keep that many in flight; the others have no such call and make that "
+            "many durable together.")
+    table = Table("Event loop: one thread, durable, 128 B", "commits/s", columns, note=note)
+    return [table] if columns else []
 
 
 def stream_tables(results):
@@ -79,11 +80,12 @@ def recovery_tables(results):
     if count:
         opened = [("to open", recovery_cell(results))]
         note = "LMDB has no log: it opens at its last page and reads nothing."
-        tables.append(Table(f"Recovery: {count:,} records of 128 B after a kill", "ms", opened, field="seconds",
-                            scale=1e-3, least=True, note=note))
+        tables.append(Table(f"Recovery: {count:,} records of 128 B after a kill", "ms", opened,
+                            field="seconds", scale=1e-3, least=True, note=note))
         read = [("cursor", recovery_cell(results, "read")), ("verify", recovery_cell(results, "verify"))]
-        note = ("Varve, the bare scan and the log of Berkeley DB check each record's checksum on the way. LMDB checks "
-                "nothing; LevelDB, RocksDB, WiredTiger and Redis read from memory what opening has put there.")
+        note = ("Varve, the bare scan and the log of Berkeley DB check each record's checksum on the way. "
+                "LMDB checks nothing; LevelDB, RocksDB, WiredTiger and Redis read from memory what opening "
+                "put there.")
         tables.append(Table("Reading all of them, in order", "records/s", read, note=note))
     return tables
 
@@ -93,13 +95,14 @@ def cost_tables(results):
              for threads in results.steps("cost", "calls", "threads")]
     commits = [(threads_name(threads), Cell("commit", "durable", 128, threads))
                for threads in results.steps("commit", "durable", "threads")]
-    fills = [("128 B", Cell("cost", "fill", 128, 1, count)) for count in results.steps("cost", "fill", "count")]
+    fills = [("128 B", Cell("cost", "fill", 128, 1, count))
+             for count in results.steps("cost", "fill", "count")]
     tables = []
     if commits:
         tables += [
             Table("Syncs of each durable commit", "counted", commits, field="syncs", least=True, judged=False,
-                  note="Counted at the C library: fsync, fdatasync, msync, and writes that return durable. Less than "
-                       "1: commits share them."),
+                  note="Counted at the C library: fsync, fdatasync, msync, and writes that return durable. "
+                       "Less than 1: commits share them."),
             Table("Flushes of the device for each durable commit", "counted", commits, field="device_flushes",
                   least=True, judged=False, note="As the kernel counts them for the whole device."),
             Table("Processor time of a durable commit", "us", commits, field="cpu_us", least=True),
@@ -108,13 +111,14 @@ def cost_tables(results):
         ]
     if calls:
         tables.append(Table("System calls of a durable commit", "calls", calls, field="syscalls", least=True,
-                            note="Counted by strace, which slows everybody down: with many threads fewer commits "
-                                 "share a call than without it."))
+                            note="Counted by strace, which slows everybody down: with many threads fewer "
+                                 "commits share a call than without it."))
     if fills:
         count = results.steps("cost", "fill", "count")[0]
         tables += [
-            Table(f"Disk space for each byte of payload, {count:,} records", "bytes", fills, field="disk_bytes",
-                  scale=128 * count, least=True, note="Allocated, with what is prepared ahead of need."),
+            Table(f"Disk space for each byte of payload, {count:,} records", "bytes", fills,
+                  field="disk_bytes", scale=128 * count, least=True,
+                  note="Allocated, with what is prepared ahead of need."),
             Table("Peak memory meanwhile", "MiB", fills, field="peak_kib", scale=1024, least=True),
         ]
     return tables

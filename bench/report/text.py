@@ -53,7 +53,8 @@ def print_table(out, paint, results, table):
     heads = "".join(f"{heading:>{CELL_CHARS}}" for heading, _ in table.columns)
     print(f"{'':{NAME_CHARS}}{heads}", file=out)
     for peer in rows:
-        cells = "".join(f"{cell_text(table.value(results, peer, cell)):>{CELL_CHARS}}" for _, cell in table.columns)
+        values = [cell_text(table.value(results, peer, cell)) for _, cell in table.columns]
+        cells = "".join(f"{value:>{CELL_CHARS}}" for value in values)
         line = f"{results.title(peer):{NAME_CHARS}}{cells}"
         print(paint("1;36", line) if peer == VARVE else line, file=out)
     if table.judged:
@@ -64,7 +65,8 @@ def print_table(out, paint, results, table):
 
 
 def print_goals(out, paint, results):
-    print("\n" + paint("1", f"{'goal':60}{'measured':>12}{'least - greatest':>30}{'goal':>21}  met"), file=out)
+    head = f"{'goal':60}{'measured':>12}{'least - greatest':>30}{'goal':>21}  met"
+    print("\n" + paint("1", head), file=out)
     for goal in judge(results):
         measured = f"{number(goal.spread.median)} {goal.unit}"
         spread = f"{number(goal.spread.least)} - {number(goal.spread.greatest)}"
@@ -97,9 +99,10 @@ def durable_text(results):
 
 def machine_text(run):
     memory = int(run["memory"].split()[0]) / (1 << 20) if run.get("memory") else 0
-    device = ", ".join(f"{name} {run[key]}" for key, name in (("write_cache", "cache"), ("fua", "FUA")) if key in run)
-    return (f"{run['processors']} x {run['processor'] or run['machine']}, {memory:.0f} GiB; Linux {run['kernel']}; "
-            f"{run['file_system']}, sectors of {run['sector_bytes']} bytes" + (f", {device}" if device else ""))
+    facts = (("write_cache", "cache"), ("fua", "FUA"))
+    device = "".join(f", {name} {run[key]}" for key, name in facts if key in run)
+    return (f"{run['processors']} x {run['processor'] or run['machine']}, {memory:.0f} GiB; "
+            f"Linux {run['kernel']}; {run['file_system']}, sectors of {run['sector_bytes']} bytes{device}")
 
 
 def quiet_text(done):
@@ -114,7 +117,8 @@ def quiet_text(done):
 def print_report(results, out=sys.stdout):
     paint = Paint(out)
     run = results.run
-    print(f"Varve {run['version']} beside others: {run['rounds']} rounds, medians, ± the furthest round", file=out)
+    print(f"Varve {run['version']} beside others: {run['rounds']} rounds, medians, ± the furthest round",
+          file=out)
     print(machine_text(run), file=out)
     print(quiet_text(results.done), file=out)
     for table in all_tables(results):
