@@ -11,8 +11,8 @@ SEED          ?= 0
 export DESTDIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build deps run test bench bench-quick check model teeth tidy install soak torture fuzz format asan tsan clang coverage clean
-.PHONY: help build deps run test bench bench-full bench-publish bench-quick check model tidy install soak torture format asan tsan clang coverage clean
+.PHONY: help build deps run test bench bench-full bench-publish bench-quick check model teeth tidy install soak torture \
+    fuzz format asan tsan clang coverage clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | \

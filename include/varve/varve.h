@@ -11,9 +11,9 @@
 #include "varve/log.h"
 #include "varve/metrics.h"
 #include "varve/options.h"
+#include "varve/payload.h"
 #include "varve/pin.h"
 #include "varve/retain.h"
-#include "varve/payload.h"
 #include "varve/writeset.h"
 
 #define VARVE_VERSION_MAJOR  0
