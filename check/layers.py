@@ -29,7 +29,7 @@ ALSO = {"format": {"codec/codec.h"}}
 # Libraries other than libc, by how their headers are named, and the folders that may know them.
 LIBRARIES = {
     r"isa-l": {"base", "format", "codec"},
-    r"(lz4|zstd|openssl/)": {"codec"},
+    r"(lz4|zstd|zdict|openssl/)": {"codec"},
     r"(uv|microhttpd|lmdb|xxhash|jansson|cmocka|sqlite|rocksdb|leveldb)": set(),
 }
 

@@ -3,11 +3,13 @@
 #ifndef VARVE_VARVE_H
 #define VARVE_VARVE_H
 
+#include "varve/codec.h"
 #include "varve/cursor.h"
 #include "varve/error.h"
 #include "varve/format.h"
 #include "varve/inspect.h"
 #include "varve/io.h"
+#include "varve/keys.h"
 #include "varve/log.h"
 #include "varve/metrics.h"
 #include "varve/options.h"

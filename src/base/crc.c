@@ -159,3 +159,19 @@ uint32_t vv_crc32_copy(uint32_t crc, void *dst, const void *src, size_t n)
     }
     return crc;
 }
+
+uint32_t vv_crc32c_before(uint32_t crc, const void *p, size_t n)
+{
+    const unsigned char *at = (const unsigned char *)p + n;
+    uint32_t state = ~crc;
+    while (n-- > 0) {
+        /* Each step forwards shifts to the right and puts in the polynomial, whose highest bit is set, where
+         * a one fell out. */
+        for (int bit = 0; bit < 8; bit++) {
+            bool one = state & 0x80000000u;
+            state = (one ? state ^ 0x82F63B78u : state) << 1 | one;
+        }
+        state ^= *--at;
+    }
+    return ~state;
+}

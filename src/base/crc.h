@@ -21,5 +21,7 @@ uint32_t vv_crc32c_copy(uint32_t crc, void *dst, const void *src, size_t n);
 
 uint32_t vv_crc32(uint32_t crc, const void *p, size_t n);
 uint32_t vv_crc32_copy(uint32_t crc, void *dst, const void *src, size_t n);
+/* The value from which these `n` bytes lead to `crc`: vv_crc32c(vv_crc32c_before(crc, p, n), p, n) == crc. */
+uint32_t vv_crc32c_before(uint32_t crc, const void *p, size_t n);
 
 #endif

@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/hex.h"
 
-#include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
 
-static unsigned digit(char c)
+#include <cmocka.h>
+
+size_t test_hex_within(const char *text, void *out, size_t room)
 {
-    assert((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'));
-    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10;
-}
-
-size_t test_hex(const char *text, uint8_t *out)
-{
-    size_t n = 0;
-
-    while (*text != 0) {
+    unsigned char *bytes = out;
+    size_t count = 0;
+    while (*text != '\0') {
         if (*text == ' ') {
             text++;
             continue;
         }
-        out[n++] = (uint8_t)(digit(text[0]) << 4 | digit(text[1]));
+        char pair[3] = {text[0], text[1], '\0'}, *end;
+        unsigned long byte = strtoul(pair, &end, 16);
+        assert_true(end == pair + 2 && count < room);
+        bytes[count++] = (unsigned char)byte;
         text += 2;
     }
-    return n;
+    return count;
+}
+
+size_t test_hex(const char *text, void *out)
+{
+    return test_hex_within(text, out, SIZE_MAX);
 }

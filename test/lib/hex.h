@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes written as hexadecimal digits, as documents and standards print them. */
 #ifndef TEST_LIB_HEX_H
 #define TEST_LIB_HEX_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-/* Bytes as documents write them, "25 00 0a": pairs of lower-case digits, with blanks between or without.
- * Returns how many. */
-size_t test_hex(const char *text, uint8_t *out);
+/* Reads pairs of digits, with blanks between or without, to at most `room` bytes; returns how many. Anything
+ * else fails the test. */
+size_t test_hex_within(const char *text, void *out, size_t room);
+
+/* The same where there is room for certain. */
+size_t test_hex(const char *text, void *out);
 
 #endif

@@ -169,9 +169,24 @@ static void test_crc__longer_than_an_int(void **state)
     free(zeros);
 }
 
+static void test_crc__before(void **state)
+{
+    (void)state;
+    struct test_rng rng;
+    unsigned char bytes[200];
+    test_rng_init(&rng, 5);
+    for (size_t n = 0; n <= sizeof bytes; n++) {
+        uint32_t before = (uint32_t)test_rng_next(&rng);
+        test_rng_fill(&rng, bytes, n);
+        assert_int_equal(vv_crc32c_before(vv_crc32c(before, bytes, n), bytes, n), before);
+    }
+    assert_int_equal(vv_crc32c_before(0xE3069283, "123456789", 9), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_crc__before),
         cmocka_unit_test(test_crc__vectors),
         cmocka_unit_test(test_crc__iso_hdlc_vectors),
         cmocka_unit_test(test_crc__iso_hdlc_lengths_and_pieces),
