@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "varve/codec.h"
 #include "varve/error.h"
 #include "varve/export.h"
 #include "varve/log.h"
@@ -64,6 +65,8 @@ struct varve_frame_info {
     uint8_t codec, flags;
     uint32_t header_crc_stored, header_crc_computed;
     uint32_t body_crc_stored, body_crc_computed;
+    int unread; /* why the records of a sound frame are not shown: 0, or the code of an error; KEY_MISSING,
+                   KEY_WRONG, CODEC, DICTIONARY, or CORRUPT where the codec makes nothing of the body */
 };
 
 struct varve_record_info {
@@ -89,6 +92,7 @@ struct varve_visitor {
     int (*record)(void *arg, const struct varve_record_info *record);
     /* Bytes that are no frame, up to the next frame or the end of the segment: what stands there. */
     int (*gap)(void *arg, uint64_t segment, uint64_t offset, uint64_t bytes, enum varve_verdict verdict);
+    struct varve_keys *keys; /* for encrypted frames; without, their records are not shown */
 };
 
 /*
@@ -106,6 +110,10 @@ struct varve_verify_result {
     int clean_shutdown;          /* MANIFEST says that the log was closed */
     int writer_alive;            /* somebody had it open for writing: the end was still moving */
     uint64_t superseded_frames;
+    uint64_t unread_frames;  /* whose checksums match, and whose records could not be looked at, */
+    uint64_t unread_records; /* with so many of them */
+    int unread_code; /* for want of a key (KEY_MISSING) or a codec (CODEC): the first of them; 0 = none */
+    char unread_why[128]; /* and what it said */
 };
 
 /* One place that is not as it should be, in order, with a message for a person. */
@@ -114,9 +122,10 @@ typedef void (*varve_damage_fn)(void *arg, enum varve_verdict verdict, uint64_t 
 
 /*
  * Reads every byte that the log in directory `path` holds and checks every checksum, read-only. Returns 0
- * when it could read everything, whatever it found: that is in *ret_result. `damage` and `options` may be
- * NULL; of the options `io`, `progress` and `message` are used. Errors: INVALID NOMEM IO NOT_FOUND FORMAT
- * VERSION CODEC NOT_REGULAR.
+ * when it could read everything, whatever it found: that is in *ret_result. Without a key or a codec the
+ * checksums of frames are checked all the same, and the result says which records were not looked at.
+ * `damage` and `options` may be NULL; of the options `io`, `keys`, `progress` and `message` are used. Errors:
+ * INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR KEY_WRONG DICTIONARY.
  */
 VARVE_API int varve_verify(const char *path, const struct varve_options *options, varve_damage_fn damage,
                            void *damage_arg, struct varve_verify_result *ret_result,
@@ -145,9 +154,15 @@ struct varve_info {
     int writer_alive;
     int64_t writer_pid; /* -1 = not known or none */
     enum varve_verdict verdict;
+    uint64_t stored_bytes;   /* of all bodies, as stored; of body_bytes, before the codec */
+    uint64_t encoded_frames; /* that a codec had worked on */
+    uint32_t codec;          /* of frames that are written next */
+    char codec_name[VARVE_CODEC_NAME_BYTES];
+    uint32_t dictionary; /* of that codec; 0 = none */
 };
 
-/* Fills *ret_info for the log in directory `path`. `io` may be NULL. Errors: as varve_verify. */
+/* Fills *ret_info for the log in directory `path`. `io` may be NULL. Needs no key and no codec. Errors:
+ * INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR. */
 VARVE_API int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret_info,
                              struct varve_error *ret_error);
 

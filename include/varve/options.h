@@ -17,6 +17,7 @@ extern "C" {
 #endif
 
 struct varve_io;
+struct varve_keys;
 
 /* When an append returns, and what a power failure can take. Ordered by strength. */
 enum varve_durability {
@@ -121,6 +122,10 @@ struct varve_options {
                                is a warning, at it VARVE_E_LOG_FULL */
     const char *metrics_file; /* metrics for other processes go to this file, four times a second: metrics.h;
                                  the string is read during the call only; default none */
+    const char *codec; /* of frames that are written, by its name (varve/codec.h): NULL = the one that the log
+                          has, "identity" for a new log. A log may change its codec whenever it is opened */
+    int codec_level;   /* lz4: 1 to 12; zstd: -7 to 22; 0 = the codec's default, 1 and 3 */
+    struct varve_keys *keys; /* for logs with encrypted frames (varve/keys.h); must outlive the log */
 };
 
 #ifdef __cplusplus

@@ -70,7 +70,9 @@ static int possible(const struct vv_frame_header *h, const struct vv_frame_place
     if (h->count == 0 ? h->stored_bytes != 0 || h->raw_bytes != 0
                       : (uint64_t)h->count * VV_RECORD_HEADER_BYTES > h->raw_bytes)
         return 0;
-    if (h->codec == 0 && h->raw_bytes != h->stored_bytes)
+    if (h->codec == 0
+            ? h->raw_bytes != h->stored_bytes
+            : h->stored_bytes == 0 || (h->raw_bytes > h->stored_bytes && h->raw_bytes > VV_FRAME_PACKED_MAX))
         return 0;
     return vv_frame_bytes(h->stored_bytes, place->sector_bytes) <= room || VV_TOOTH(LENGTH_TRUSTED);
 }
@@ -107,6 +109,11 @@ enum vv_frame_status vv_frame_decode(const uint8_t *bytes, const struct vv_frame
     if (h->segment != place->segment || (uint64_t)h->sector * place->sector_bytes != place->offset)
         return VV_FRAME_MISPLACED;
     return possible(h, place) ? VV_FRAME_OK : VV_FRAME_IMPOSSIBLE;
+}
+
+uint32_t vv_frame_seed_of(const uint8_t *bytes)
+{
+    return vv_crc32c_before(vv_get_u32(bytes + AT_HEADER_CRC), bytes + 8, VV_FRAME_HEADER_BYTES - 8);
 }
 
 uint64_t vv_frame_bytes(uint64_t stored_bytes, uint32_t sector_bytes)

@@ -10,7 +10,12 @@
 #include <stdint.h>
 
 #define VV_FRAME_HEADER_BYTES 64u
-#define VV_FRAME_BODY_MAX     ((UINT64_C(1) << 30) + 4096) /* a record of 1 GiB with its header */
+#define VV_FRAME_BODY_MAX     ((UINT64_C(1) << 30) + 4096) /* a record of 1 GiB with its header, sealed */
+#define VV_FRAME_PACKED_MAX   (UINT64_C(64) << 20)         /* nothing that was packed was larger before */
+/* The header's bytes that a codec that seals authenticates: all but the magic and the two checksums. */
+#define VV_FRAME_AAD_FROM  12u
+#define VV_FRAME_AAD_BYTES (VV_FRAME_HEADER_BYTES - VV_FRAME_AAD_FROM)
+#define VV_FRAME_CODEC_AT  60u
 
 struct vv_frame_header {
     uint32_t header_crc;
@@ -52,6 +57,10 @@ void vv_frame_encode(const struct vv_frame_header *header, uint32_t seed, uint8_
  * *ret_crc (may be NULL): the checksum that the header should have. */
 enum vv_frame_status vv_frame_decode(const uint8_t *bytes, const struct vv_frame_place *place,
                                      struct vv_frame_header *ret_header, uint32_t *ret_crc);
+
+/* The seed with which this header would check: where the segment's salt is gone, a header and a body that
+ * agree on one show that they are a frame as it was written. */
+uint32_t vv_frame_seed_of(const uint8_t *bytes);
 
 /* Bytes that a frame with a stored body of that many takes, padding included. */
 uint64_t vv_frame_bytes(uint64_t stored_bytes, uint32_t sector_bytes);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MANIFEST <-> text. One form only: what decode accepts is what encode writes, byte for byte. */
+/*
+ * MANIFEST <-> text. One form only: what decode accepts is what encode writes, byte for byte.
+ *
+ * There are two versions, and a log has the lower one that can say what there is to say: a log without a
+ * codec is understood by those who never heard of codecs.
+ */
 #include "format/manifest.h"
 
 #include <inttypes.h>
@@ -9,8 +14,13 @@
 #include "base/crc.h"
 #include "base/error.h"
 
-static const char title[] = "varve manifest 1\n";
 static const char title_stem[] = "varve manifest ";
+static const char name_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-+.";
+
+static int version_of(const struct vv_manifest *m)
+{
+    return m->codec != 0 ? 2 : 1;
+}
 
 size_t vv_manifest_encode(const struct vv_manifest *m, char *out)
 {
@@ -20,9 +30,14 @@ size_t vv_manifest_encode(const struct vv_manifest *m, char *out)
     for (int i = 0; i < 16; i++)
         snprintf(uuid + 2 * i, 3, "%02x", m->uuid[i]);
     len = snprintf(out, VV_MANIFEST_BYTES_MAX,
-                   "%suuid %s\ncreated_us %" PRIu64 "\nfirst_segment %" PRIu64 "\nfirst_lsn %" PRIu64
+                   "%s%d\nuuid %s\ncreated_us %" PRIu64 "\nfirst_segment %" PRIu64 "\nfirst_lsn %" PRIu64
                    "\nclean %d\nlast_lsn %" PRIu64 "\n",
-                   title, uuid, m->created_us, m->first_segment, m->first_lsn, m->clean, m->last_lsn);
+                   title_stem, version_of(m), uuid, m->created_us, m->first_segment, m->first_lsn, m->clean,
+                   m->last_lsn);
+    if (version_of(m) == 2)
+        len += snprintf(out + len, VV_MANIFEST_BYTES_MAX - (size_t)len,
+                        "codec %" PRIu32 " %s\ndictionary %08" PRIx32 "\n", m->codec, m->codec_name,
+                        m->dictionary);
     len += snprintf(out + len, VV_MANIFEST_BYTES_MAX - (size_t)len, "crc32c %08" PRIx32 "\n",
                     vv_crc32c(0, out, (size_t)len));
     return (size_t)len;
@@ -54,12 +69,18 @@ static int parse_uuid(const char *text, uint8_t *out)
 static int parse(const char *text, struct vv_manifest *m)
 {
     char uuid[33];
+    int version, rest = 0;
 
     memset(m, 0, sizeof *m);
     if (sscanf(text,
-               "varve manifest 1 uuid %32s created_us %" SCNu64 " first_segment %" SCNu64
-               " first_lsn %" SCNu64 " clean %d last_lsn %" SCNu64,
-               uuid, &m->created_us, &m->first_segment, &m->first_lsn, &m->clean, &m->last_lsn) != 6)
+               "varve manifest %d uuid %32s created_us %" SCNu64 " first_segment %" SCNu64
+               " first_lsn %" SCNu64 " clean %d last_lsn %" SCNu64 "%n",
+               &version, uuid, &m->created_us, &m->first_segment, &m->first_lsn, &m->clean, &m->last_lsn,
+               &rest) != 7)
+        return 0;
+    if (version == 2 && (sscanf(text + rest, " codec %" SCNu32 " %31s dictionary %" SCNx32, &m->codec,
+                                m->codec_name, &m->dictionary) != 3 ||
+                         m->codec > VARVE_CODEC_ID_MAX || m->codec_name[strspn(m->codec_name, name_letters)]))
         return 0;
     if (strlen(uuid) != 32 || !parse_uuid(uuid, m->uuid))
         return 0;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "varve/codec.h"
 #include "varve/error.h"
 
 #define VV_MANIFEST_BYTES_MAX 4096u
@@ -16,10 +17,13 @@
 struct vv_manifest {
     uint8_t uuid[16];
     uint64_t created_us;
-    uint64_t first_segment; /* no segment below this number belongs to the log any more */
-    uint64_t first_lsn;     /* the LSN that this segment starts with */
-    int clean;              /* 1: the log was closed, and ends with last_lsn */
-    uint64_t last_lsn;      /* what was durable when this was written; 0 = no record was */
+    uint64_t first_segment;                  /* no segment below this number belongs to the log any more */
+    uint64_t first_lsn;                      /* the LSN that this segment starts with */
+    int clean;                               /* 1: the log was closed, and ends with last_lsn */
+    uint64_t last_lsn;                       /* what was durable when this was written; 0 = no record was */
+    uint32_t codec;                          /* of frames that are written from now on */
+    char codec_name[VARVE_CODEC_NAME_BYTES]; /* for who does not have it; empty with codec 0 */
+    uint32_t dictionary;                     /* of the codec; 0 = none */
 };
 
 /* Writes the text to `out` (VV_MANIFEST_BYTES_MAX) and returns its length. */

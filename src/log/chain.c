@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/tooth.h"
+#include "codec/codec.h"
 #include "log/manifest.h"
 #include "log/prepare.h"
 
@@ -122,6 +124,14 @@ struct vv_link vv_chain_guess(const struct vv_link *link)
     return guess;
 }
 
+static void guess_codec(struct vv_manifest *m, uint32_t codec)
+{
+    memset(m->codec_name, 0, sizeof m->codec_name);
+    m->codec = codec;
+    if (codec != 0)
+        snprintf(m->codec_name, sizeof m->codec_name, "%s", varve_codec_name(codec));
+}
+
 /* Reads one header into `link`. 1: the file is gone again. */
 static int read_link(struct vv_chain *chain, struct vv_link *link, struct varve_error *ret_error)
 {
@@ -156,6 +166,10 @@ static int read_link(struct vv_chain *chain, struct vv_link *link, struct varve_
         chain->manifest.first_segment = link->number;
         chain->manifest.first_lsn = link->header.base_lsn;
     }
+    /* The last one says with what it was written: a log that is encrypted must not go on in the clear because
+     * MANIFEST is gone. */
+    if (status == VV_SEGMENT_OK && chain->manifest_rc != 0)
+        guess_codec(&chain->manifest, link->header.codec);
     link->state = judge(chain, status, link);
     return 0;
 }
@@ -319,8 +333,28 @@ int vv_chain_refuse(const struct vv_chain *chain, struct varve_error *ret_error)
             return vv_error_set(ret_error, VARVE_E_VERSION, 0,
                                 "%s: format version %" PRIu32 ", flags %#" PRIx32, name, link->header.version,
                                 link->header.flags);
-        if (link->state == VV_LINK_SOUND && link->header.codec != 0)
-            return vv_error_set(ret_error, VARVE_E_CODEC, 0, "%s: codec %" PRIu32, name, link->header.codec);
+    }
+    return 0;
+}
+
+int vv_chain_codecs(const struct vv_chain *chain, struct varve_error *ret_error)
+{
+    const struct vv_manifest *m = &chain->manifest;
+    const struct varve_codec *codec = varve_codec_by_id(m->codec);
+    char name[VV_SEGMENT_NAME_BYTES];
+
+    /* An id that was registered means what MANIFEST says, and not what somebody else called by it. */
+    if (!codec || (m->codec_name[0] && strcmp(codec->name, m->codec_name) != 0))
+        return vv_error_set(ret_error, VARVE_E_CODEC, 0, "MANIFEST: there is no codec '%s' (%" PRIu32 ")",
+                            m->codec_name, m->codec);
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct vv_link *link = &chain->links[i];
+
+        if (link->state != VV_LINK_SOUND || varve_codec_by_id(link->header.codec))
+            continue;
+        vv_segment_name(link->number, name);
+        return vv_error_set(ret_error, VARVE_E_CODEC, 0, "%s: there is no codec '%s' (%" PRIu32 ")", name,
+                            varve_codec_name(link->header.codec), link->header.codec);
     }
     return 0;
 }

@@ -31,6 +31,8 @@ struct vv_link {
     uint64_t end_lsn; /* a later segment starts here: its records win; UINT64_MAX = none does */
 };
 
+struct varve_keys;
+
 struct vv_chain {
     struct varve_io *io;
     struct varve_dir *dir;
@@ -40,9 +42,10 @@ struct vv_chain {
     struct varve_error manifest_error;
     struct vv_manifest manifest;
     uint64_t spares;
-    uint64_t stale;      /* segments below the first one: trimmed, and not removed yet */
-    uint64_t disk_bytes; /* of all files of the log */
-    char only_name[256]; /* of the one file that was loaded by name; else empty */
+    uint64_t stale;          /* segments below the first one: trimmed, and not removed yet */
+    uint64_t disk_bytes;     /* of all files of the log */
+    char only_name[256];     /* of the one file that was loaded by name; else empty */
+    struct varve_keys *keys; /* set by who loaded it, for who decodes; may be NULL */
 };
 
 /* Lists the directory and reads every header. The caller keeps io and dir. Errors: IO NOMEM NOT_REGULAR. A
@@ -69,8 +72,11 @@ int vv_chain_reload(struct vv_chain *chain, struct varve_error *ret_error);
 
 void vv_chain_free(struct vv_chain *chain);
 
-/* Refuses what no policy goes past: an unknown version, a foreign segment. Errors: VERSION FOREIGN CODEC. */
+/* Refuses what no policy goes past: an unknown version, a foreign segment. Errors: VERSION FOREIGN. */
 int vv_chain_refuse(const struct vv_chain *chain, struct varve_error *ret_error);
+/* Refuses a log that has, or had when a segment was begun, a codec that is not in this build: its records
+ * could not be read. Errors: CODEC. */
+int vv_chain_codecs(const struct vv_chain *chain, struct varve_error *ret_error);
 
 /* The index of the segment in which `lsn` must be, if it is anywhere; count when there is no segment with a
  * header. */

@@ -11,6 +11,7 @@
 #include "base/tooth.h"
 #include "base/wait.h"
 #include "io/event.h"
+#include "log/codec.h"
 #include "log/export.h"
 #include "log/lock.h"
 #include "log/manifest.h"
@@ -53,6 +54,7 @@ static void free_segments(struct varve_log *log)
     }
     while ((segment = log->pool)) {
         log->pool = segment->next;
+        vv_codec_forget(log, segment);
         vv_free(segment);
     }
 }
@@ -61,6 +63,7 @@ void vv_close_free(struct varve_log *log)
 {
     stop_threads(log);
     free_segments(log);
+    vv_codec_close(log);
     vv_free(log->buffers);
     vv_free(log->slots);
     vv_free(log->header_page);

@@ -16,6 +16,7 @@
 #include "base/tooth.h"
 #include "base/wait.h"
 #include "format/record.h"
+#include "log/decode.h"
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/salvage.h"
@@ -62,7 +63,7 @@ static int on_damage(void *arg, const struct vv_damage *damage)
     vv_fail_message(c->log, VARVE_MESSAGE_WARNING, "%s; passed over", damage->message);
     if (c->walk.policy != VARVE_POLICY_SKIP)
         return 0;
-    vv_salvage_read(&c->salvage, c->chain.io, c->chain.dir, damage,
+    vv_salvage_read(&c->salvage, &c->walk.scan, c->chain.dir, damage,
                     vv_record_log_seed(c->chain.manifest.uuid));
     return 0;
 }
@@ -112,8 +113,11 @@ int varve_cursor_open(struct varve_log *log, enum varve_policy policy, struct va
     c->log = log;
     c->walk.policy = policy;
     rc = vv_chain_load(&c->chain, log->io, log->dir, &c->error);
+    c->chain.keys = log->options.keys;
     if (rc == 0)
         rc = vv_chain_refuse(&c->chain, &c->error);
+    if (rc == 0)
+        rc = vv_chain_codecs(&c->chain, &c->error);
     if (rc == 0)
         rc = vv_lost_load(&c->accepted, log->io, log->dir, &c->error);
     if (rc == 0)
@@ -145,6 +149,8 @@ static int reload(struct varve_cursor *c)
 
     if (rc == 0)
         rc = vv_chain_refuse(&c->chain, &c->error);
+    if (rc == 0)
+        rc = vv_chain_codecs(&c->chain, &c->error);
     return rc;
 }
 
@@ -275,6 +281,18 @@ static int read_frame(struct varve_cursor *c)
     return rc;
 }
 
+/* The checksum of the frame is right, and its codec makes nothing of it. */
+static int pass_over(struct varve_cursor *c)
+{
+    c->lost += c->frame.header.count;
+    vv_fail_message(c->log, VARVE_MESSAGE_WARNING, "%s; passed over", c->error.message);
+    vv_error_clear(&c->error);
+    c->body = NULL;
+    c->held = false;
+    return 0;
+}
+
+/* Opens the next frame that may be given; under the policy skip, 0 also when one was passed over instead. */
 static int next_frame(struct varve_cursor *c)
 {
     bool may = false, changed;
@@ -297,7 +315,9 @@ static int next_frame(struct varve_cursor *c)
         return rc;
     if (!may)
         return VARVE_END;
-    rc = vv_scan_body(&c->walk.scan, &c->frame, &c->body, &c->error);
+    rc = vv_decode_body(&c->walk.scan, &c->frame, &c->body, &c->error);
+    if (rc == VARVE_E_CORRUPT && c->walk.policy == VARVE_POLICY_SKIP)
+        return pass_over(c);
     if (rc != 0)
         return rc;
     c->held = false;

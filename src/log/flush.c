@@ -90,8 +90,7 @@ static void write_slot(struct varve_log *log, struct vv_slot *slot)
     if (vv_place_next(log, slot) != 0)
         return;
     log->flush_seq++;
-    vv_seal_header(log, slot);
-    if (vv_write_frame(log, slot, false, &error) != 0) {
+    if (vv_seal_header(log, slot, &error) != 0 || vv_write_frame(log, slot, false, &error) != 0) {
         log->unsynced_bytes = 0;
         atomic_store(&slot->progress, VV_PROGRESS_FAILED);
         if (vv_move_claim(slot->segment))

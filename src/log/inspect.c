@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "format/record.h"
 #include "log/chain.h"
+#include "log/decode.h"
 #include "log/inspect.h"
 #include "log/scan.h"
 #include "varve/inspect.h"
@@ -94,19 +95,13 @@ static int show_record(const struct inspection *in, const struct vv_scan_frame *
 
 /* `trusted`: the frame's header checks. If not, only the records at its beginning that are sound in
  * themselves are shown, and nothing is said of the rest. */
-static int show_records(struct inspection *in, const struct vv_scan_frame *frame, bool trusted)
+static int show_records(struct inspection *in, const struct vv_scan_frame *frame, const uint8_t *body,
+                        bool trusted)
 {
     const struct vv_frame_header *h = &frame->header;
-    uint64_t offset = 0, start = frame->offset + VV_FRAME_HEADER_BYTES;
-    uint64_t room = in->scan.file_bytes > start ? in->scan.file_bytes - start : 0;
-    const uint8_t *body;
-    int rc;
+    uint64_t offset = 0;
+    int rc = 0;
 
-    if (!in->visitor->record || h->count == 0)
-        return 0;
-    if (!trusted && (h->codec != 0 || h->stored_bytes > VV_FRAME_BODY_MAX || h->stored_bytes > room))
-        return 0;
-    rc = vv_scan_body(&in->scan, frame, &body, in->ret_error);
     for (uint32_t i = 0; rc == 0 && i < h->count; i++) {
         uint64_t lsn = h->first_lsn + i, at = offset;
         struct vv_record record;
@@ -120,6 +115,30 @@ static int show_records(struct inspection *in, const struct vv_scan_frame *frame
             break;
     }
     return rc;
+}
+
+/* The body, where its records are to be shown; NULL in *ret_body where they are not, or cannot be. */
+static int take_body(struct inspection *in, const struct vv_scan_frame *frame, enum vv_scan_status status,
+                     const uint8_t **ret_body, int *ret_unread)
+{
+    const struct vv_frame_header *h = &frame->header;
+    uint64_t start = frame->offset + VV_FRAME_HEADER_BYTES;
+    uint64_t room = in->scan.file_bytes > start ? in->scan.file_bytes - start : 0;
+    int rc;
+
+    *ret_body = NULL;
+    *ret_unread = 0;
+    if (!in->visitor->record || h->count == 0)
+        return 0;
+    if (status == VV_SCAN_BROKEN &&
+        (h->codec != 0 || h->stored_bytes > VV_FRAME_BODY_MAX || h->stored_bytes > room))
+        return 0;
+    rc = vv_decode_body(&in->scan, frame, ret_body, in->ret_error);
+    if (rc == 0 || rc == VARVE_E_IO || rc == VARVE_E_NOMEM)
+        return rc;
+    *ret_body = NULL;
+    *ret_unread = rc;
+    return 0;
 }
 
 static int show_frame(struct inspection *in, const struct vv_link *link, const struct vv_scan_frame *frame,
@@ -146,12 +165,16 @@ static int show_frame(struct inspection *in, const struct vv_link *link, const s
         .body_crc_stored = h->body_crc,
         .body_crc_computed = frame->body_crc,
     };
-    int rc;
+    const uint8_t *body;
+    int rc = take_body(in, frame, status, &body, &info.unread);
 
     if (info.state == VARVE_FRAME_SOUND && h->count != 0 && h->first_lsn >= link->end_lsn)
         info.state = VARVE_FRAME_SUPERSEDED;
-    rc = in->visitor->frame ? in->visitor->frame(in->visitor->arg, &info) : 0;
-    return rc != 0 ? rc : show_records(in, frame, status != VV_SCAN_BROKEN);
+    if (rc == 0 && in->visitor->frame)
+        rc = in->visitor->frame(in->visitor->arg, &info);
+    if (rc == 0 && body)
+        rc = show_records(in, frame, body, status != VV_SCAN_BROKEN);
+    return rc;
 }
 
 /* The scan stands where no sound frame begins: shows what there is up to the next one. Returns with the scan
@@ -253,8 +276,7 @@ static int inspect_link(struct inspection *in, const struct vv_link *link)
 
     vv_segment_name(link->number, name);
     rc = show_segment(in, link, name);
-    if (rc == 0 &&
-        (link->state == VV_LINK_SOUND || (link->state == VV_LINK_FOREIGN && link->header.codec == 0)))
+    if (rc == 0 && (link->state == VV_LINK_SOUND || link->state == VV_LINK_FOREIGN))
         rc = inspect_frames(in, link);
     else if (rc == 0 && link->state == VV_LINK_BAD)
         rc = inspect_headless(in, link);
@@ -297,6 +319,7 @@ static int inspect_file(struct inspection *in, struct varve_io *io, const char *
     rc = vv_chain_load_file(&in->chain, io, dir, name, in->ret_error);
     if (rc == 0 && in->chain.links[0].state == VV_LINK_BAD && !has_frame(in, &in->chain.links[0]))
         rc = vv_error_set(in->ret_error, VARVE_E_FORMAT, 0, "%s: not a segment of a log", name);
+    in->chain.keys = in->visitor->keys;
     if (rc == 0)
         rc = inspect_link(in, &in->chain.links[0]);
     vv_chain_free(&in->chain);
@@ -312,6 +335,7 @@ static int inspect_dir(struct inspection *in, struct varve_io *io, const char *p
     if (rc != 0)
         return rc;
     rc = vv_chain_load(&in->chain, io, dir, in->ret_error);
+    in->chain.keys = in->visitor->keys;
     if (rc == 0 && in->chain.manifest_rc == VARVE_E_NOT_FOUND && in->chain.count == 0)
         rc = vv_error_set(in->ret_error, VARVE_E_FORMAT, 0, "%s: there is no log in the directory", path);
     for (size_t i = 0; rc == 0 && i < in->chain.count; i++)

@@ -39,6 +39,7 @@ struct vv_segment {
     uint32_t sector_bytes;
     uint32_t seed;        /* checksum state after the salt */
     bool reused;          /* bytes of an earlier life may lie in it */
+    void *key;            /* of a codec that seals; secret; made with the salt */
     _Atomic uint32_t bad; /* [atomic: whoever saw a sync fail] nothing is ever synced through it again */
 };
 
@@ -50,6 +51,8 @@ struct vv_segment_fact {
     bool bad; /* a sync failed in it: the file is not used again */
     uint64_t created_us;
 };
+
+struct vv_codec;
 
 struct varve_log {
     /* -- settings [const after open] -- */
@@ -70,6 +73,7 @@ struct varve_log {
     bool leads;           /* the mode's appenders lead: `group` and `strict` */
     bool in_memory;       /* the mode is `memory` */
     bool read_only;
+    struct vv_codec *codec; /* NULL: frames are stored as they are */
 
     /* -- the ring -- */
     struct vv_slot *slots;

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/wait.h"
+#include "log/codec.h"
 #include "log/stages.h"
 
 /* Waits until no write into the failed segment is under way for this slot. */
@@ -37,13 +38,19 @@ static int move_all(struct varve_log *log, uint64_t first, uint64_t end, struct 
         wait_attempted(vv_slot_at(log, seq));
     for (uint64_t seq = first; seq < end; seq++) {
         struct vv_slot *slot = vv_slot_at(log, seq);
-        bool fresh = seq == first || atomic_load(&log->room_bytes) < slot->frame_bytes;
-        int rc = vv_place_here(log, slot, fresh, ret_error);
+        bool fresh;
+        int rc;
 
+        /* Its leader's lane is another frame's by now. */
+        if (log->codec)
+            vv_codec_pack(log, slot, vv_codec_mover(log));
+        fresh = seq == first || atomic_load(&log->room_bytes) < slot->frame_bytes;
+        rc = vv_place_here(log, slot, fresh, ret_error);
         if (rc != 0)
             return rc;
-        vv_seal_header(log, slot);
-        rc = vv_write_frame(log, slot, true, ret_error);
+        rc = vv_seal_header(log, slot, ret_error);
+        if (rc == 0)
+            rc = vv_write_frame(log, slot, true, ret_error);
         /* Whatever it is worth: no longer under way. */
         atomic_store(&slot->progress, rc == 0 ? VV_PROGRESS_DONE : VV_PROGRESS_FAILED);
         if (rc != 0) {

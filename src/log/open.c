@@ -25,6 +25,7 @@
 #include "format/frame.h"
 #include "format/record.h"
 #include "log/chain.h"
+#include "log/codec.h"
 #include "log/device.h"
 #include "log/export.h"
 #include "log/lock.h"
@@ -69,6 +70,7 @@ static int open_dir(struct varve_log *log, struct varve_error *ret_error)
 static int new_manifest(struct varve_log *log, struct varve_error *ret_error)
 {
     struct vv_manifest *m = &log->manifest;
+    const struct varve_codec *codec;
     int rc;
 
     memset(m, 0, sizeof *m);
@@ -82,6 +84,10 @@ static int new_manifest(struct varve_log *log, struct varve_error *ret_error)
     m->first_lsn = 1;
     if (log->in_memory)
         return 0;
+    rc = vv_codec_choose(log, &codec, ret_error);
+    if (rc != 0)
+        return rc;
+    vv_codec_note(log, codec);
     /* Also for a directory that was there: an earlier try may have made it and got no further. */
     rc = log->io->dir_sync_parent(log->io, log->dir);
     if (rc != 0)
@@ -120,6 +126,7 @@ static int settle_manifest(struct varve_log *log, const struct vv_chain *chain, 
 static int make_slots(struct varve_log *log, uint64_t next_lsn, struct varve_error *ret_error)
 {
     const struct varve_options *o = &log->options;
+    uint32_t overhead = log->codec ? log->codec->overhead : 0;
     struct vv_slot *dummy;
 
     log->slot_mask = o->slot_count - 1;
@@ -129,8 +136,8 @@ static int make_slots(struct varve_log *log, uint64_t next_lsn, struct varve_err
      * while the other is written. */
     if (o->durability == VARVE_BUFFERED && o->sync_bytes / o->slot_bytes < log->ring_limit)
         log->ring_limit = vv_max_u64(o->sync_bytes / o->slot_bytes, 2);
-    log->body_max = o->slot_bytes - VV_FRAME_HEADER_BYTES;
-    log->frame_max = vv_frame_bytes(log->body_max, log->sector_bytes);
+    log->body_max = o->slot_bytes - VV_FRAME_HEADER_BYTES - overhead;
+    log->frame_max = vv_frame_bytes(log->body_max + overhead, log->sector_bytes);
     log->slots = vv_alloc_aligned(64, o->slot_count * sizeof *log->slots);
     log->buffers = vv_alloc_large((size_t)o->slot_count * o->slot_bytes);
     log->header_page = vv_alloc_aligned(4096, VV_SEGMENT_HEADER_BYTES);
@@ -214,13 +221,16 @@ static int wait_ready(struct varve_log *log, struct varve_error *ret_error)
 static int mark_in_use(struct varve_log *log, struct varve_error *ret_error)
 {
     uint64_t durable_lsn = atomic_load(&log->durable_lsn);
+    const struct vv_manifest before = log->manifest;
     int rc = 0;
 
     if (log->in_memory)
         return 0;
     /* What is there has been synced by now. That it says so here vouches for the last frames, which otherwise
-     * nothing would until a mark comes. */
-    if (log->manifest.clean || log->manifest.last_lsn != durable_lsn) {
+     * nothing would until a mark comes. A codec stands here before the first frame that has it. */
+    vv_codec_note(log, log->codec ? log->codec->codec : NULL);
+    if (log->manifest.clean || log->manifest.last_lsn != durable_lsn || log->manifest.codec != before.codec ||
+        log->manifest.dictionary != before.dictionary) {
         log->manifest.clean = 0;
         log->manifest.last_lsn = durable_lsn;
         rc = vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
@@ -234,6 +244,8 @@ static int open_content(struct varve_log *log, struct vv_chain *chain, struct va
     struct vv_recovered recovered;
     int rc = vv_chain_refuse(chain, ret_error); /* before anything is changed */
 
+    if (rc == 0)
+        rc = vv_chain_codecs(chain, ret_error);
     if (rc == 0)
         rc = settle_manifest(log, chain, ret_error);
     if (rc == 0)
@@ -255,6 +267,8 @@ static int open_content(struct varve_log *log, struct vv_chain *chain, struct va
     atomic_store(&log->vouched_lsn, recovered.vouched_lsn);
     start_clock(log, recovered.last_time_us);
     rc = vv_device_choose(log, ret_error);
+    if (rc == 0)
+        rc = vv_codec_open(log, ret_error);
     if (rc == 0)
         rc = make_slots(log, recovered.next_lsn, ret_error);
     if (rc == 0)
@@ -296,7 +310,11 @@ static int load_chain(struct varve_log *log, struct vv_chain *chain, struct varv
             return rc;
     }
     rc = vv_lock_enter(log, ret_error);
-    return rc != 0 ? rc : vv_chain_load(chain, log->io, log->dir, ret_error);
+    if (rc == 0)
+        rc = vv_chain_load(chain, log->io, log->dir, ret_error);
+    if (rc == 0)
+        chain->keys = log->options.keys;
+    return rc;
 }
 
 static int open_writer(struct varve_log *log, struct varve_error *ret_error)
@@ -328,6 +346,8 @@ static int open_reader(struct varve_log *log, struct varve_error *ret_error)
         rc = vv_error_set(ret_error, VARVE_E_NOT_FOUND, 0, "there is no log in the directory");
     if (rc == 0)
         rc = vv_chain_refuse(&chain, ret_error);
+    if (rc == 0)
+        rc = vv_chain_codecs(&chain, ret_error);
     if (rc == 0) {
         log->manifest = chain.manifest;
         atomic_store(&log->gate, VARVE_E_READONLY);

@@ -11,6 +11,7 @@
 #include "format/frame.h"
 #include "format/record.h"
 #include "format/segment.h"
+#include "varve/codec.h"
 #include "varve/io.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -72,6 +73,8 @@ static int check_enums(const struct varve_options *o, struct varve_error *ret_er
     if (o->flags & ~known)
         return vv_error_set(ret_error, VARVE_E_INVALID, 0, "option flags: %#" PRIx32 " has unknown bits",
                             o->flags);
+    if (o->codec && strnlen(o->codec, VARVE_CODEC_NAME_BYTES) >= VARVE_CODEC_NAME_BYTES)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0, "option codec: not a name of a codec");
     if ((o->flags & VARVE_OPEN_MUST_CREATE) && (o->flags & (VARVE_OPEN_MUST_EXIST | VARVE_OPEN_READ_ONLY)))
         return vv_error_set(ret_error, VARVE_E_INVALID, 0,
                             "option flags: MUST_CREATE contradicts the others");

@@ -16,6 +16,7 @@
 
 #include "base/wait.h"
 #include "format/frame.h"
+#include "log/codec.h"
 #include "log/prepare.h"
 #include "log/stages.h"
 
@@ -37,6 +38,7 @@ static int start_segment(struct varve_log *log, struct vv_slot *slot, struct var
         .capacity = segment->capacity,
         .created_us = atomic_load(&slot->time_us),
         .base_lsn = segment->base_lsn,
+        .codec = log->codec ? log->codec->codec->id : VARVE_CODEC_IDENTITY,
         .reused = segment->reused,
         .before = log->number_before,
     };

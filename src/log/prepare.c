@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/wait.h"
 #include "io/event.h"
+#include "log/codec.h"
 #include "log/prepare.h"
 #include "log/retain.h"
 #include "log/space.h"
@@ -263,12 +264,18 @@ static int salt_of(struct varve_log *log, struct vv_segment *segment)
     return 0;
 }
 
-int vv_prepare_adopt(struct varve_log *log, struct vv_segment *segment, uint64_t number, uint64_t capacity)
+int vv_prepare_adopt(struct varve_log *log, struct vv_segment *segment, uint64_t number, uint64_t capacity,
+                     struct varve_error *ret_error)
 {
+    int rc = salt_of(log, segment);
+
+    if (rc != 0)
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, "no random bytes for the salt of segment %" PRIu64,
+                            number);
     segment->number = number;
     segment->capacity = capacity;
     segment->sector_bytes = log->sector_bytes;
-    return salt_of(log, segment);
+    return vv_codec_prepare(log, segment, ret_error);
 }
 
 static int make_segment(struct varve_log *log, struct varve_error *ret_error)
@@ -290,6 +297,12 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
         segment = vv_prepare_segment(log);
     if (!segment)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "segment %s", name);
+    /* The salt first, and with it a key: where none is to be had, no file is made in vain. */
+    rc = vv_prepare_adopt(log, segment, log->next_number, log->options.segment_bytes, ret_error);
+    if (rc != 0) {
+        vv_prepare_discard(log, segment);
+        return rc;
+    }
     rc = open_spare(log, made, &segment->file);
     segment->reused = rc == 0;
     if (rc == -ENOENT && vv_space_allow(log, ret_error) != 0) {
@@ -300,8 +313,6 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
         snprintf(made, sizeof made, "new-%016" PRIx64 ".tmp", log->next_number);
         rc = make_file(log, made, &segment->file);
     }
-    if (rc == 0)
-        rc = vv_prepare_adopt(log, segment, log->next_number, log->options.segment_bytes);
     if (rc == 0)
         rc = io->rename(io, log->dir, made, name, 0);
     /* The number is taken, unless the file is gone again: each try that fails must not leave another file. */

@@ -13,8 +13,10 @@
  * later. */
 struct vv_segment *vv_prepare_segment(struct varve_log *log);
 void vv_prepare_discard(struct varve_log *log, struct vv_segment *segment);
-/* Number, size, and a fresh salt for a new life. Negative errno on failure. */
-int vv_prepare_adopt(struct varve_log *log, struct vv_segment *segment, uint64_t number, uint64_t capacity);
+/* Number, size, a fresh salt for a new life, and a key where the codec wants one. Errors: IO NOMEM, those of
+ * keys. */
+int vv_prepare_adopt(struct varve_log *log, struct vv_segment *segment, uint64_t number, uint64_t capacity,
+                     struct varve_error *ret_error);
 /* The segment becomes the last of the ready. */
 void vv_prepare_add(struct varve_log *log, struct vv_segment *segment);
 /* Room in the table of segments for those that may be started before this is called again; *ret_count: how

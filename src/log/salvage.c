@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* salvage: damaged bytes -> the records in them that are sound. Used by cursors under the policy skip. */
+/*
+ * salvage: damaged bytes -> the records in them that are sound. Used by cursors under the policy skip.
+ *
+ * A body that was encoded gives all of its records or none: a codec makes nothing of damaged bytes.
+ */
 #include "log/salvage.h"
 
 #include <errno.h>
@@ -7,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "log/decode.h"
 
 #define BYTES_MAX (UINT64_C(4) << 20)
 
@@ -21,9 +26,10 @@ bool vv_salvage_has(const struct vv_salvage *s)
     return s->bytes != NULL;
 }
 
-void vv_salvage_read(struct vv_salvage *s, struct varve_io *io, struct varve_dir *dir,
+void vv_salvage_read(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir *dir,
                      const struct vv_damage *damage, uint32_t log_seed)
 {
+    struct varve_io *io = scan->io;
     /* Of a segment without a sound header it is the frames that matter. */
     uint64_t start = damage->offset != 0 ? damage->offset : VV_SEGMENT_HEADER_BYTES, length;
     char name[VV_SEGMENT_NAME_BYTES];
@@ -47,6 +53,7 @@ void vv_salvage_read(struct vv_salvage *s, struct varve_io *io, struct varve_dir
         s->length += (uint64_t)n;
     }
     io->close(io, file);
+    s->scan = scan;
     s->segment = damage->segment;
     s->start = start;
     s->lsn = damage->lsn_first;
@@ -96,6 +103,21 @@ static bool is_vouched(const struct vv_salvage *s, uint64_t lsn)
     return false;
 }
 
+/* Where the records of the frame at s->frame are. A header that is damaged may name any codec, so what cannot
+ * be decoded is taken for plain as well. */
+static void take_body(struct vv_salvage *s)
+{
+    const uint8_t *frame = s->bytes + s->frame;
+    uint64_t left = s->length - s->frame;
+
+    s->decoded = frame[VV_FRAME_CODEC_AT] != 0 &&
+                 vv_decode_memory(s->scan, frame, left, &s->body, &s->body_bytes, NULL) == 0;
+    if (!s->decoded) {
+        s->body = frame + VV_FRAME_HEADER_BYTES;
+        s->body_bytes = left - VV_FRAME_HEADER_BYTES;
+    }
+}
+
 /* Stands at the next place where a frame may begin. The first one begins where the damage does, with the LSN
  * that was expected; others say themselves which LSN they hold, and their records' checksums whether that is
  * so. */
@@ -121,6 +143,7 @@ static bool find_frame(struct vv_salvage *s)
         s->frame = at;
         s->offset = 0;
         s->in_frame = true;
+        take_body(s);
         return true;
     }
     return false;
@@ -129,25 +152,21 @@ static bool find_frame(struct vv_salvage *s)
 bool vv_salvage_next(struct vv_salvage *s, struct vv_salvaged *ret)
 {
     while (s->bytes && s->lsn <= s->lsn_last) {
-        const uint8_t *body;
-        uint64_t room;
         enum vv_record_status status;
 
         if (!s->in_frame && !find_frame(s))
             break;
-        body = s->bytes + s->frame + VV_FRAME_HEADER_BYTES;
         /* A frame that fills its last sector ends where the next one begins. */
-        if (s->offset > 0 && (s->offset + VV_FRAME_HEADER_BYTES) % VV_SECTOR_BYTES_MIN == 0 &&
+        if (!s->decoded && s->offset > 0 && (s->offset + VV_FRAME_HEADER_BYTES) % VV_SECTOR_BYTES_MIN == 0 &&
             s->frame + VV_FRAME_HEADER_BYTES + s->offset + 4 <= s->length &&
-            memcmp(body + s->offset, "VFRM", 4) == 0) {
+            memcmp(s->body + s->offset, "VFRM", 4) == 0) {
             if (!find_frame(s))
                 break;
             continue;
         }
-        room = s->length - s->frame - VV_FRAME_HEADER_BYTES;
         ret->record_offset = s->offset;
-        status = vv_record_decode(body, room, s->offset, vv_record_seed(s->log_seed, s->lsn), &ret->record,
-                                  &s->offset);
+        status = vv_record_decode(s->body, s->body_bytes, s->offset, vv_record_seed(s->log_seed, s->lsn),
+                                  &ret->record, &s->offset);
         if (status == VV_RECORD_LOST || (status == VV_RECORD_DAMAGED && ret->record.payload_bytes == 0)) {
             /* Not a record, or zeros that look like one: the frame ends here. */
             if (!find_frame(s))

@@ -18,23 +18,27 @@ struct vv_salvaged {
 };
 
 struct vv_salvage {
-    uint8_t *bytes; /* NULL: nothing */
+    uint8_t *bytes;       /* NULL: nothing */
+    struct vv_scan *scan; /* decodes what was encoded */
     uint64_t length;
     uint64_t segment;
-    uint64_t start;  /* offset of `bytes` in the file */
-    uint64_t frame;  /* offset in `bytes` of the frame that is being read */
-    uint64_t offset; /* and of the next record in its body */
-    uint64_t lsn;    /* the next one that could be there */
+    uint64_t start;      /* offset of `bytes` in the file */
+    uint64_t frame;      /* offset in `bytes` of the frame that is being read */
+    const uint8_t *body; /* of that frame: in `bytes`, or decoded */
+    uint64_t body_bytes; /* the most that it can have */
+    uint64_t offset;     /* of the next record in it */
+    uint64_t lsn;        /* the next one that could be there */
     uint64_t lsn_last;
     uint32_t log_seed;
     bool in_frame;
     bool vouched_only;           /* VV_TRUST_VOUCHED */
     uint32_t seed, sector_bytes; /* as in the damage */
+    bool decoded;                /* the body is what a codec gave, and ends where that does */
 };
 
 /* Reads the damaged bytes (the first 4 MiB of them). Without memory or at a read error there is nothing to
- * save. */
-void vv_salvage_read(struct vv_salvage *salvage, struct varve_io *io, struct varve_dir *dir,
+ * save. `scan` is used while there is: what its decoder gave before is not valid any more. */
+void vv_salvage_read(struct vv_salvage *salvage, struct vv_scan *scan, struct varve_dir *dir,
                      const struct vv_damage *damage, uint32_t log_seed);
 bool vv_salvage_has(const struct vv_salvage *salvage);
 /* The next sound record; false: no more, and the bytes are freed. What was given before stays valid until

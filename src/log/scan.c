@@ -18,6 +18,7 @@
 #include "base/crc.h"
 #include "base/error.h"
 #include "base/tooth.h"
+#include "log/decode.h"
 
 #define WINDOW_ROOM (VV_SCAN_WINDOW_BYTES + 2 * VV_SECTOR_BYTES_MAX)
 #define READ_BYTES  ((size_t)256 * 1024)
@@ -33,6 +34,7 @@ int vv_scan_init(struct vv_scan *scan, struct varve_io *io)
 void vv_scan_free(struct vv_scan *scan)
 {
     vv_scan_close(scan);
+    vv_decode_free(scan);
     vv_free(scan->window);
     vv_free(scan->large);
     scan->window = scan->large = NULL;
@@ -64,6 +66,7 @@ int vv_scan_open(struct vv_scan *scan, const struct vv_chain *chain, const struc
         .capacity = link->header.capacity,
     };
     scan->offset = VV_SEGMENT_HEADER_BYTES;
+    vv_decode_begin(scan, chain, link);
     vv_scan_refresh(scan);
     return 0;
 }
@@ -112,9 +115,8 @@ static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_
     return 0;
 }
 
-/* Points into the window. `len` at most WINDOW_ROOM. */
-static int bytes_at(struct vv_scan *scan, uint64_t offset, size_t len, const uint8_t **ret,
-                    struct varve_error *ret_error)
+int vv_scan_bytes(struct vv_scan *scan, uint64_t offset, size_t len, const uint8_t **ret_bytes,
+                  struct varve_error *ret_error)
 {
     if (offset < scan->window_at || offset - scan->window_at > scan->window_bytes ||
         scan->window_bytes - (offset - scan->window_at) < len) {
@@ -123,19 +125,17 @@ static int bytes_at(struct vv_scan *scan, uint64_t offset, size_t len, const uin
         if (rc != 0)
             return rc;
     }
-    *ret = scan->window + (offset - scan->window_at);
+    *ret_bytes = scan->window + (offset - scan->window_at);
     return 0;
 }
 
-static int body_crc(struct vv_scan *scan, uint64_t offset, uint64_t len, uint32_t *ret_crc,
-                    struct varve_error *ret_error)
+int vv_scan_checksum(struct vv_scan *scan, uint32_t crc, uint64_t offset, uint64_t len, uint32_t *ret_crc,
+                     struct varve_error *ret_error)
 {
-    uint32_t crc = scan->place.seed;
-
     while (len > 0) {
         size_t piece = vv_min_u64(len, len > VV_SCAN_WINDOW_BYTES ? READ_BYTES : VV_SCAN_WINDOW_BYTES);
         const uint8_t *bytes;
-        int rc = bytes_at(scan, offset, piece, &bytes, ret_error);
+        int rc = vv_scan_bytes(scan, offset, piece, &bytes, ret_error);
 
         if (rc != 0)
             return rc;
@@ -177,7 +177,7 @@ int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_
         *ret_status = VV_SCAN_FULL;
         return 0;
     }
-    rc = bytes_at(scan, scan->offset, VV_FRAME_HEADER_BYTES, &bytes, ret_error);
+    rc = vv_scan_bytes(scan, scan->offset, VV_FRAME_HEADER_BYTES, &bytes, ret_error);
     if (rc != 0)
         return rc;
     *ret_status = of_header(vv_frame_decode(bytes, &scan->place, &f->header, &f->header_crc));
@@ -185,51 +185,15 @@ int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_
         f->zero = vv_is_zero(bytes, VV_FRAME_HEADER_BYTES);
         return 0;
     }
+    if (f->header.codec != 0)
+        memcpy(f->aad, bytes + VV_FRAME_AAD_FROM, sizeof f->aad);
     f->bytes = vv_frame_bytes(f->header.stored_bytes, scan->place.sector_bytes);
-    rc =
-        body_crc(scan, scan->offset + VV_FRAME_HEADER_BYTES, f->header.stored_bytes, &f->body_crc, ret_error);
+    rc = vv_scan_checksum(scan, scan->place.seed, scan->offset + VV_FRAME_HEADER_BYTES,
+                          f->header.stored_bytes, &f->body_crc, ret_error);
     if (rc != 0)
         return rc;
     if (f->body_crc != f->header.body_crc)
         *ret_status = VV_SCAN_BAD_BODY;
-    return 0;
-}
-
-int vv_scan_body(struct vv_scan *scan, const struct vv_scan_frame *frame, const uint8_t **ret_body,
-                 struct varve_error *ret_error)
-{
-    uint64_t at = frame->offset + VV_FRAME_HEADER_BYTES, len = frame->header.stored_bytes, done = 0;
-
-    if (frame->header.codec != 0)
-        return vv_error_set(ret_error, VARVE_E_CODEC, 0,
-                            "segment %" PRIu64 ": frame at byte %" PRIu64 ": codec %u", scan->place.segment,
-                            frame->offset, frame->header.codec);
-    if (len <= VV_SCAN_WINDOW_BYTES)
-        return bytes_at(scan, at, len, ret_body, ret_error);
-    if (len > scan->large_room) {
-        uint8_t *large = vv_realloc(scan->large, len);
-
-        if (!large)
-            return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "a frame of %" PRIu64 " bytes", len);
-        scan->large = large;
-        scan->large_room = len;
-    }
-    while (done < len) {
-        ssize_t n = scan->io->pread(scan->io, scan->file, scan->large + done, len - done, at + done);
-
-        if (n == -EINTR)
-            continue;
-        if (n < 0)
-            return vv_error_set(ret_error, VARVE_E_IO, (int)-n,
-                                "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment,
-                                at + done);
-        if (n == 0) {
-            memset(scan->large + done, 0, len - done);
-            break;
-        }
-        done += (uint64_t)n;
-    }
-    *ret_body = scan->large;
     return 0;
 }
 
@@ -269,7 +233,7 @@ static int step_over(struct vv_scan *scan, uint64_t end, bool *ret_zero, struct 
 {
     uint64_t sector = scan->place.sector_bytes, left = vv_min_u64(end - scan->offset, READ_BYTES);
     const uint8_t *bytes;
-    int rc = bytes_at(scan, scan->offset, sector, &bytes, ret_error);
+    int rc = vv_scan_bytes(scan, scan->offset, sector, &bytes, ret_error);
 
     if (rc != 0)
         return rc;

@@ -6,6 +6,7 @@
 #ifndef VV_LOG_SCAN_H
 #define VV_LOG_SCAN_H
 
+#include "codec/codec.h"
 #include "format/frame.h"
 #include "log/chain.h"
 
@@ -21,6 +22,17 @@ enum vv_scan_status {
     VV_SCAN_OTHER,     /* a frame from another life of the file */
 };
 
+/* What decode.c keeps from frame to frame. */
+struct vv_decoding {
+    struct vv_decoder decoder; /* for logs with this UUID, once one was needed */
+    bool ready;
+    const struct vv_chain *chain;
+    uint8_t uuid[VV_UUID_BYTES];
+    uint64_t salt;
+    uint8_t *plain; /* a body that was encoded; grown as needed, kept */
+    size_t plain_room;
+};
+
 struct vv_scan {
     struct varve_io *io;
     struct varve_file *file; /* NULL: no segment is open */
@@ -33,6 +45,7 @@ struct vv_scan {
     uint8_t *large; /* a body larger than the window; grown as needed, kept */
     size_t large_room;
     uint64_t bytes_read;
+    struct vv_decoding decoding;
 };
 
 struct vv_scan_frame {
@@ -41,6 +54,7 @@ struct vv_scan_frame {
     uint64_t bytes;                /* with padding; 0 when that is not known */
     uint32_t header_crc, body_crc; /* computed */
     bool zero;
+    uint8_t aad[VV_FRAME_AAD_BYTES]; /* as it stands in the header, where there is a codec */
 };
 
 /* NOMEM. */
@@ -60,9 +74,14 @@ void vv_scan_refresh(struct vv_scan *scan);
 int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_scan_status *ret_status,
                  struct varve_error *ret_error);
 
-/* The raw body of a sound frame; valid until the next call. Errors: IO NOMEM CODEC. */
-int vv_scan_body(struct vv_scan *scan, const struct vv_scan_frame *frame, const uint8_t **ret_body,
-                 struct varve_error *ret_error);
+/* Points into the window, at `len` bytes of the file (two sectors more than the window at most); valid until
+ * the next call. Errors: IO. */
+int vv_scan_bytes(struct vv_scan *scan, uint64_t offset, size_t len, const uint8_t **ret_bytes,
+                  struct varve_error *ret_error);
+
+/* Goes on with a CRC-32C over bytes of the file; what is behind its end counts as zeros. Errors: IO. */
+int vv_scan_checksum(struct vv_scan *scan, uint32_t crc, uint64_t offset, uint64_t len, uint32_t *ret_crc,
+                     struct varve_error *ret_error);
 
 /* Steps over sectors that are all zero, to the end if there is nothing else. Errors: IO. */
 int vv_scan_zeros(struct vv_scan *scan, struct varve_error *ret_error);

@@ -6,11 +6,12 @@
  * publish.
  *
  * Happy path: wait for the permit (while it waits, others join the slot), close the slot and open the next,
- * wait until the last appender has filled its part, take a place, complete the header, write, publish. A
- * single writer does all of this in its own thread with one system call.
+ * wait until the last appender has filled its part, pack (with a codec), take a place, seal (likewise),
+ * complete the header, write, publish. A single writer does all of this in its own thread with one system
+ * call.
  *
  * Ways to fail: the log has failed meanwhile (nothing is written); no fresh segment can be had (the log
- * fails); the write fails for good (the frames move, see move.c).
+ * fails); the write, or encrypting what it should write, fails for good (the frames move, see move.c).
  */
 #include <assert.h>
 #include <sched.h>
@@ -22,6 +23,8 @@
 #include "base/wait.h"
 #include "format/frame.h"
 #include "format/record.h"
+#include "log/codec.h"
+#include "log/large.h"
 #include "log/metrics.h"
 #include "log/stages.h"
 
@@ -133,33 +136,23 @@ void vv_seal_gather(struct varve_log *log, struct vv_slot *slot)
             (void)vv_wait_on(&slot->filled, filled, VV_WAIT_FOREVER);
     }
     slot->count = count;
-    slot->body_bytes = vv_word_bytes(word);
+    slot->body_bytes = slot->stored_bytes = vv_word_bytes(word);
     slot->frame_bytes = vv_frame_bytes(slot->body_bytes, log->sector_bytes);
+    slot->frame = slot->buffer;
+    slot->codec_id = 0;
     slot->starts_segment = 0;
+    if (log->codec)
+        vv_codec_pack(log, slot, vv_codec_lane(log, atomic_load(&slot->seq)));
     if (atomic_load(&slot->time_us) == 0)
         atomic_store(&slot->time_us, slot->floor_us ? slot->floor_us : 1);
 }
 
-static uint32_t large_body_crc(const struct vv_slot *slot, uint32_t crc)
-{
-    static const uint8_t zeros[8];
-    const struct vv_large *large = slot->large;
-    const struct varve_record *record = large->record;
-
-    crc = vv_crc32c(crc, large->head, large->head_bytes);
-    if (record->iov_count == 0)
-        crc = vv_crc32c(crc, record->data, record->data_bytes);
-    for (int i = 0; i < record->iov_count; i++)
-        crc = vv_crc32c(crc, record->iov[i].iov_base, record->iov[i].iov_len);
-    return vv_crc32c(crc, zeros, slot->body_bytes - large->head_bytes - large->payload_bytes);
-}
-
-void vv_seal_header(struct varve_log *log, struct vv_slot *slot)
+int vv_seal_header(struct varve_log *log, struct vv_slot *slot, struct varve_error *ret_error)
 {
     const struct vv_segment *segment = slot->segment;
-    uint8_t *body = slot->buffer + VV_FRAME_HEADER_BYTES;
+    uint8_t *body = slot->frame + VV_FRAME_HEADER_BYTES;
     struct vv_frame_header h = {
-        .stored_bytes = (uint32_t)slot->body_bytes,
+        .stored_bytes = (uint32_t)slot->stored_bytes,
         .raw_bytes = (uint32_t)slot->body_bytes,
         .count = slot->count,
         .first_lsn = atomic_load(&slot->first_lsn),
@@ -168,16 +161,20 @@ void vv_seal_header(struct varve_log *log, struct vv_slot *slot)
         .time_us = atomic_load(&slot->time_us),
         .segment = segment->number,
         .sector = (uint32_t)(slot->offset / segment->sector_bytes),
+        .codec = slot->codec_id,
     };
+    int rc = 0;
 
     slot->vouched_lsn = h.durable_lsn;
     if (slot->large) {
-        h.body_crc = large_body_crc(slot, segment->seed);
+        rc = vv_large_checksum(log, slot, &h, &h.body_crc, ret_error);
     } else {
-        h.body_crc = vv_crc32c(segment->seed, body, slot->body_bytes);
-        memset(body + slot->body_bytes, 0, slot->frame_bytes - VV_FRAME_HEADER_BYTES - slot->body_bytes);
+        rc = vv_codec_seal(log, slot, &h, ret_error);
+        h.body_crc = vv_crc32c(segment->seed, body, slot->stored_bytes);
+        memset(body + slot->stored_bytes, 0, slot->frame_bytes - VV_FRAME_HEADER_BYTES - slot->stored_bytes);
     }
-    vv_frame_encode(&h, segment->seed, slot->buffer);
+    vv_frame_encode(&h, segment->seed, slot->frame);
+    return rc;
 }
 
 /* Says how the write into `segment` ended, also to a mover who waits for that. From then on the slot's own
@@ -211,11 +208,14 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
     struct vv_segment *segment = slot->segment;
     struct varve_error error;
     uint64_t began_us = log->io->monotonic_us(log->io), now_us;
+    int rc;
 
-    vv_seal_header(log, slot);
-    if (VV_TOOTH(ACK_BEFORE_WRITE))
+    rc = vv_seal_header(log, slot, &error);
+    if (rc == 0 && VV_TOOTH(ACK_BEFORE_WRITE))
         claim_durable(log, slot);
-    if (vv_write_frame(log, slot, true, &error) != 0) {
+    if (rc == 0)
+        rc = vv_write_frame(log, slot, true, &error);
+    if (rc != 0) {
         /* In this order: once a mover has seen the frame as attempted, the segment's struct may be used for
          * another one, which must not be taken for bad. */
         bool first = vv_move_claim(segment);

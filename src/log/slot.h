@@ -110,12 +110,17 @@ struct vv_slot {
     uint8_t *buffer;            /* [const after open] slot_bytes, aligned for direct I/O */
     struct vv_large *large;     /* [its appender, before it counts as filled] */
     struct vv_segment *segment; /* [leader, mover] where it was placed, from here to the end */
+    uint8_t *frame;             /* what goes to disk: the buffer, or what a codec made of it */
+    struct vv_lane *lane;       /* of the codec, where the log has one */
     uint64_t offset;
     uint64_t frame_bytes;
     uint64_t body_bytes;
-    uint64_t vouched_lsn; /* the durable LSN that its header carries */
+    uint64_t stored_bytes; /* of the body, on disk */
+    uint64_t vouched_lsn;  /* the durable LSN that its header carries */
     uint32_t count;
     uint32_t starts_segment; /* 1: the segment's header goes out with it */
+    uint8_t codec_id;        /* how the body is stored */
+    uint8_t packed;          /* 1: the lane holds the packed body */
 };
 
 #endif

@@ -47,8 +47,8 @@ void vv_seal_lead(struct varve_log *log, struct vv_slot *slot);
 bool vv_seal_relieve(struct varve_log *log, struct vv_slot *slot, uint64_t seq);
 /* Waits until every reservation is filled; then sets count, body_bytes, frame_bytes. The slot is closed. */
 void vv_seal_gather(struct varve_log *log, struct vv_slot *slot);
-/* Completes the frame in the buffer for the place that the slot has. */
-void vv_seal_header(struct varve_log *log, struct vv_slot *slot);
+/* Completes the frame for the place that the slot has. Fails only if a codec cannot seal. */
+int vv_seal_header(struct varve_log *log, struct vv_slot *slot, struct varve_error *ret_error);
 
 /* -- place.c -- */
 /* Gives the slot its segment and offset, after all before it; starts a segment where needed. Errors: those

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/tooth.h"
+#include "log/codec.h"
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/open.h"
@@ -163,6 +164,11 @@ static int take_last(struct varve_log *log, const struct vv_link *link, const st
     segment->seed = vv_segment_seed(segment->salt);
     segment->base_lsn = link->header.base_lsn;
     segment->sector_bytes = link->header.sector_bytes;
+    rc = vv_codec_prepare(log, segment, ret_error);
+    if (rc != 0) {
+        vv_prepare_discard(log, segment);
+        return rc;
+    }
     if (!recovered->go_on || link->file_bytes < link->header.capacity ||
         segment->sector_bytes != log->sector_bytes) {
         vv_prepare_discard(log, segment);
@@ -215,11 +221,13 @@ static int take_blank(struct varve_log *log, const struct vv_link *link, struct 
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", name);
     segment->reused = true; /* for all that is known here */
     rc = io->open(io, log->dir, name, write_flags(log), &segment->file);
-    if (rc == 0)
-        rc = vv_prepare_adopt(log, segment, link->number, link->file_bytes);
+    if (rc != 0)
+        rc = vv_error_set(ret_error, VARVE_E_IO, -rc, "%s: cannot be opened", name);
+    else
+        rc = vv_prepare_adopt(log, segment, link->number, link->file_bytes, ret_error);
     if (rc != 0) {
         vv_prepare_discard(log, segment);
-        return vv_error_set(ret_error, VARVE_E_IO, -rc, "%s: cannot be opened", name);
+        return rc;
     }
     vv_prepare_add(log, segment);
     return 0;

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "format/record.h"
+#include "log/decode.h"
 
 /* Beside a live writer the end is looked at again and again: only so far, as more would be there soon if
  * anything is. Where something vouches for what is missing it is not the end. */
@@ -263,8 +264,30 @@ struct evidence {
     uint64_t last;    /* the highest LSN of a sound record */
 };
 
+/* Whether header and body of an encoded frame agree on a salt, whichever that was, and the header on its
+ * place: then they are as they were written. */
+static int agrees_with_itself(struct vv_walk *walk, const struct vv_scan_frame *frame, bool *ret_agrees,
+                              struct varve_error *ret_error)
+{
+    const struct vv_frame_header *h = &frame->header;
+    const uint8_t *bytes;
+    uint32_t crc = 0;
+    int rc;
+
+    *ret_agrees = false;
+    if (h->segment != walk->scan.place.segment ||
+        (uint64_t)h->sector * walk->scan.place.sector_bytes != frame->offset)
+        return 0;
+    rc = vv_scan_bytes(&walk->scan, frame->offset, VV_FRAME_HEADER_BYTES, &bytes, ret_error);
+    if (rc == 0)
+        rc = vv_scan_checksum(&walk->scan, vv_frame_seed_of(bytes), frame->offset + VV_FRAME_HEADER_BYTES,
+                              h->stored_bytes, &crc, ret_error);
+    *ret_agrees = rc == 0 && crc == h->body_crc;
+    return rc;
+}
+
 /* How many records at the beginning of the body are sound and in their place; without the salt that is all
- * that can be checked. */
+ * that can be checked, and of an encoded frame, for which there may be no key, not even that. */
 static int sound_records(struct vv_walk *walk, const struct vv_scan_frame *frame, uint32_t *ret_count,
                          struct varve_error *ret_error)
 {
@@ -276,9 +299,16 @@ static int sound_records(struct vv_walk *walk, const struct vv_scan_frame *frame
     int rc;
 
     *ret_count = 0;
-    if (h->codec != 0 || h->stored_bytes > VV_FRAME_BODY_MAX || h->stored_bytes > room)
+    if (h->stored_bytes > VV_FRAME_BODY_MAX || h->stored_bytes > room)
         return 0;
-    rc = vv_scan_body(&walk->scan, frame, &body, ret_error);
+    if (h->codec != 0) {
+        bool agrees = false;
+
+        rc = agrees_with_itself(walk, frame, &agrees, ret_error);
+        *ret_count = agrees ? h->count : 0;
+        return rc;
+    }
+    rc = vv_decode_body(&walk->scan, frame, &body, ret_error);
     if (rc != 0)
         return rc;
     while (count < h->count &&

@@ -14,9 +14,11 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "format/record.h"
+#include "log/decode.h"
 #include "log/inspect.h"
 #include "log/lock.h"
 #include "log/lost.h"
+#include "log/options.h"
 #include "log/walk.h"
 #include "varve/inspect.h"
 
@@ -32,13 +34,15 @@ struct reading {
     uint32_t log_seed;
 };
 
-static int open_reading(struct reading *r, const char *path, struct varve_error *ret_error)
+static int open_reading(struct reading *r, const char *path, struct varve_keys *keys,
+                        struct varve_error *ret_error)
 {
     int rc = vv_inspect_open_dir(path, r->io, &r->dir, ret_error);
 
     if (rc != 0)
         return rc;
     rc = vv_chain_load(&r->chain, r->io, r->dir, ret_error);
+    r->chain.keys = keys;
     if (rc == 0 && r->chain.manifest_rc == VARVE_E_NOT_FOUND && r->chain.count == 0)
         rc = vv_error_set(ret_error, VARVE_E_FORMAT, 0, "there is no log in the directory");
     if (rc == 0)
@@ -112,12 +116,47 @@ static void tell_of(struct reading *r, enum varve_verdict verdict, uint64_t segm
     tell(r, &d);
 }
 
+/* A frame whose checksum is right, and whose records cannot be had. Errors: those that say something of this
+ * reading and not of the frame. */
+static int note_unread(struct reading *r, const struct vv_scan_frame *frame, int rc,
+                       struct varve_error *error, struct varve_error *ret_error)
+{
+    const struct vv_frame_header *h = &frame->header;
+    struct varve_verify_result *result = r->result;
+    struct vv_damage d = {.verdict = VARVE_VERDICT_CORRUPT,
+                          .segment = r->walk.end_segment,
+                          .offset = frame->offset,
+                          .lsn_first = h->first_lsn,
+                          .lsn_last = h->first_lsn + h->count - 1};
+
+    if (rc == VARVE_E_CORRUPT) {
+        snprintf(d.message, sizeof d.message, "%.*s", (int)sizeof d.message - 1, error->message);
+        tell(r, &d);
+        return 0;
+    }
+    if (!vv_decode_is_unreadable(rc)) {
+        vv_error_copy(ret_error, error);
+        return rc;
+    }
+    if (result->unread_frames == 0) {
+        result->unread_code = rc;
+        snprintf(result->unread_why, sizeof result->unread_why, "%.*s", (int)sizeof result->unread_why - 1,
+                 error->message);
+    }
+    result->unread_frames++;
+    result->unread_records += h->count;
+    return 0;
+}
+
 static int check_records(struct reading *r, const struct vv_scan_frame *frame, struct varve_error *ret_error)
 {
     uint64_t offset = 0, raw = frame->header.raw_bytes;
     const uint8_t *body;
-    int rc = vv_scan_body(&r->walk.scan, frame, &body, ret_error);
+    struct varve_error error;
+    int rc = vv_decode_body(&r->walk.scan, frame, &body, &error);
 
+    if (rc != 0)
+        return note_unread(r, frame, rc, &error, ret_error);
     for (uint32_t i = 0; rc == 0 && i < frame->header.count; i++) {
         uint64_t lsn = frame->header.first_lsn + i;
         struct vv_record record;
@@ -194,7 +233,7 @@ static int read_all(struct reading *r, const struct varve_options *o, struct var
         rc = check_records(r, &frame, ret_error);
         if (rc != 0)
             return rc;
-        if (o && o->progress && r->walk.scan.bytes_read - told >= (UINT64_C(8) << 20)) {
+        if (o->progress && r->walk.scan.bytes_read - told >= (UINT64_C(8) << 20)) {
             told = r->walk.scan.bytes_read;
             if (o->progress(o->progress_arg, vv_min_u64(told, total), total) != 0)
                 return vv_error_set(ret_error, VARVE_E_CLOSED, 0, "stopped by the caller");
@@ -230,25 +269,28 @@ int varve_verify(const char *path, const struct varve_options *options, varve_da
                  void *damage_arg, struct varve_verify_result *ret_result, struct varve_error *ret_error)
 {
     struct varve_verify_result result = {.size = sizeof result};
+    struct varve_options known;
     struct reading r = {
-        .io = options && options->io ? options->io : varve_io_system(),
         .damage = damage,
         .damage_arg = damage_arg,
         .result = &result,
         .found = &result.found,
     };
-    uint64_t start_us = r.io->monotonic_us(r.io);
+    uint64_t start_us;
     int rc;
 
     if (!path || !*path || !ret_result || ret_result->size < sizeof ret_result->size)
         return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a path and a place for the result are needed");
-    rc = open_reading(&r, path, ret_error);
+    vv_options_copy(options, &known);
+    r.io = known.io ? known.io : varve_io_system();
+    start_us = r.io->monotonic_us(r.io);
+    rc = open_reading(&r, path, known.keys, ret_error);
     if (rc != 0)
         return rc;
     r.walk.damaged = on_damage;
     r.walk.damaged_arg = &r;
     check_chain(&r);
-    rc = read_all(&r, options, ret_error);
+    rc = read_all(&r, &known, ret_error);
     if (rc == 0) {
         finish_found(&r, start_us);
         result.clean_shutdown = r.chain.manifest_rc == 0 && r.chain.manifest.clean;
@@ -277,6 +319,10 @@ static void info_links(const struct reading *r, struct varve_info *info)
     info->disk_bytes = chain->disk_bytes;
     info->clean_shutdown = chain->manifest_rc == 0 && chain->manifest.clean;
     info->first_lsn = chain->manifest.first_lsn ? chain->manifest.first_lsn : 1;
+    info->codec = chain->manifest.codec;
+    info->dictionary = chain->manifest.dictionary;
+    snprintf(info->codec_name, sizeof info->codec_name, "%s",
+             info->codec ? chain->manifest.codec_name : varve_codec_name(0));
     for (size_t i = 0; i < chain->count; i++) {
         const struct vv_link *link = &chain->links[i];
 
@@ -307,6 +353,8 @@ static int info_frames(struct reading *r, struct varve_info *info, struct varve_
         }
         end = r->walk.end_offset;
         info->body_bytes += frame.header.raw_bytes;
+        info->stored_bytes += frame.header.stored_bytes;
+        info->encoded_frames += frame.header.codec != 0;
         info->last_time_us = frame.header.time_us;
     }
     if (rc != VARVE_END)
@@ -333,7 +381,7 @@ int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret
 
     if (!path || !*path || !ret_info || ret_info->size < sizeof ret_info->size)
         return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a path and a place for the result are needed");
-    rc = open_reading(&r, path, ret_error);
+    rc = open_reading(&r, path, NULL, ret_error);
     if (rc != 0)
         return rc;
     r.walk.damaged = on_damage;

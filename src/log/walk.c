@@ -222,6 +222,10 @@ static void take_frame(struct vv_walk *walk, const struct vv_scan_frame *frame)
         walk->unvouched_offset = frame->offset;
     walk->last = *frame;
     walk->last_segment = walk->end_segment;
+    if (h->codec != 0 && h->stored_bytes <= VV_SCAN_WINDOW_BYTES) {
+        walk->encoded = *frame;
+        walk->encoded_segment = walk->end_segment;
+    }
     if (h->count == 0) {
         walk->marks++;
     } else {

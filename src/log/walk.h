@@ -51,9 +51,11 @@ struct vv_walk {
     struct vv_damage damage; /* what the walk stopped at; verdict CLEAN_END = nothing */
     uint64_t vouched;        /* the highest durable LSN that was seen on disk */
     uint64_t frames, marks, records, segments, lost;
-    struct vv_scan_frame last; /* the last sound frame, also a mark */
-    uint64_t last_segment;     /* in which it lies; 0 = there was none */
-    uint64_t end_segment;      /* where the last sound frame ends, or where one may begin */
+    struct vv_scan_frame last;    /* the last sound frame, also a mark */
+    uint64_t last_segment;        /* in which it lies; 0 = there was none */
+    struct vv_scan_frame encoded; /* the last one that a codec had worked on, if not very large */
+    uint64_t encoded_segment;
+    uint64_t end_segment; /* where the last sound frame ends, or where one may begin */
     uint64_t end_offset;
     uint64_t unvouched_offset; /* in end_segment: all before it is vouched for as durable */
     uint64_t end_lsn; /* the LSN that comes there; below `expected` when damage was passed over since */

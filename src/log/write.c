@@ -21,6 +21,8 @@
 #include "base/error.h"
 #include "base/wait.h"
 #include "format/frame.h"
+#include "log/codec.h"
+#include "log/large.h"
 #include "log/stages.h"
 
 static bool transient(int err, bool durable)
@@ -108,46 +110,13 @@ int vv_write_sync(struct varve_log *log, struct vv_segment *segment, struct varv
     return 0;
 }
 
-/* The bytes of a large frame after its header, one piece after the other. */
-struct source {
-    const struct vv_large *large;
-    int part; /* -1 = the record's head; then the pieces of the payload; then zeros */
-    size_t at;
-};
-
-static size_t source_read(struct source *s, uint8_t *out, size_t want)
-{
-    const struct varve_record *record = s->large->record;
-    int parts = record->iov_count > 0 ? record->iov_count : 1;
-    size_t got = 0;
-
-    while (got < want && s->part < parts) {
-        const uint8_t *from = s->part < 0             ? s->large->head
-                              : record->iov_count > 0 ? record->iov[s->part].iov_base
-                                                      : record->data;
-        size_t len = s->part < 0             ? s->large->head_bytes
-                     : record->iov_count > 0 ? record->iov[s->part].iov_len
-                                             : record->data_bytes;
-        size_t n = vv_min_u64(len - s->at, want - got);
-
-        if (n > 0)
-            memcpy(out + got, from + s->at, n);
-        got += n;
-        s->at += n;
-        if (s->at == len) {
-            s->part++;
-            s->at = 0;
-        }
-    }
-    memset(out + got, 0, want - got);
-    return want;
-}
-
 static int write_large(struct varve_log *log, struct vv_slot *slot, bool durable,
                        struct varve_error *ret_error)
 {
-    struct source source = {.large = slot->large, .part = -1};
+    struct vv_large_source source;
     uint64_t done = 0, slot_bytes = log->options.slot_bytes;
+
+    vv_large_begin(&source, log, slot);
 
     while (done < slot->frame_bytes) {
         uint64_t piece = vv_min_u64(slot->frame_bytes - done, slot_bytes);
@@ -156,7 +125,9 @@ static int write_large(struct varve_log *log, struct vv_slot *slot, bool durable
         bool first = done == 0 && slot->starts_segment;
         int rc;
 
-        source_read(&source, slot->buffer + skip, piece - skip);
+        rc = vv_large_read(&source, slot->buffer + skip, piece - skip);
+        if (rc != 0)
+            return vv_codec_failed(log, slot, rc, ret_error);
         rc = write_all(log, slot->segment, first ? iov : iov + 1, first ? 2 : 1,
                        first ? 0 : slot->offset + done, false, ret_error);
         if (rc != 0)
@@ -168,7 +139,7 @@ static int write_large(struct varve_log *log, struct vv_slot *slot, bool durable
 
 int vv_write_frame(struct varve_log *log, struct vv_slot *slot, bool durable, struct varve_error *ret_error)
 {
-    struct iovec iov[2] = {{log->header_page, VV_SEGMENT_HEADER_BYTES}, {slot->buffer, slot->frame_bytes}};
+    struct iovec iov[2] = {{log->header_page, VV_SEGMENT_HEADER_BYTES}, {slot->frame, slot->frame_bytes}};
 
     if (slot->large)
         return write_large(log, slot, durable, ret_error);

@@ -132,7 +132,8 @@ static void tell(void *arg, enum varve_verdict verdict, uint64_t segment, uint64
 void test_judge_verify(struct test_sample *sample, const struct test_verdict *v)
 {
     struct varve_verify_result result = {.size = sizeof result};
-    struct varve_options options = {.size = sizeof options, .io = &sample->memory.io};
+    struct varve_options options = {
+        .size = sizeof options, .io = &sample->memory.io, .keys = sample->options.keys};
     struct varve_info info = {.size = sizeof info};
     struct varve_error error = {0};
     struct told told = {0};

@@ -20,6 +20,7 @@ struct test_ledger {
     pthread_mutex_t lock;
     uint64_t seed;
     size_t bytes_min, bytes_max;
+    int shrinks;          /* set after init: a codec that packs makes a fraction of the payloads */
     uint64_t offered;     /* [lock] ids given out: 0 to offered - 1 */
     uint64_t *acked;      /* [lock] by LSN: id + 1, or 0 */
     uint64_t acked_room;  /* [lock] */

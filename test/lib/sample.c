@@ -187,7 +187,12 @@ static int map_record(void *arg, const struct varve_record_info *info)
 void test_sample_map(struct test_sample *sample)
 {
     const struct varve_visitor visitor = {
-        .size = sizeof visitor, .arg = sample, .frame = map_frame, .record = map_record};
+        .size = sizeof visitor,
+        .arg = sample,
+        .frame = map_frame,
+        .record = map_record,
+        .keys = sample->options.keys,
+    };
     struct varve_error error = {0};
     sample->frame_count = 0;
     if (varve_inspect(log_path, &sample->memory.io, &visitor, &error) != 0) {

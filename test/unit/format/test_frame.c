@@ -202,9 +202,53 @@ static void test_frame__bytes(void **state)
     assert_int_equal(vv_frame_bytes(UINT32_MAX, 512), UINT64_C(4294967296) + 512);
 }
 
+/* What was packed is not larger before than it could have been; what was sealed is larger on disk. */
+static void test_frame__codec(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t codec, stored, raw;
+        enum vv_frame_status status;
+    } cases[] = {
+        {1, 100, 1000, VV_FRAME_OK},
+        {2, 100, VV_FRAME_PACKED_MAX, VV_FRAME_OK},
+        {2, 100, VV_FRAME_PACKED_MAX + 1, VV_FRAME_IMPOSSIBLE},
+        {3, 1040, 1000, VV_FRAME_OK},
+        {255, 1000, 1000, VV_FRAME_OK},
+        {1, 0, 1000, VV_FRAME_IMPOSSIBLE},
+        {1, 100, 79, VV_FRAME_IMPOSSIBLE}, /* five records have 80 bytes of headers */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct vv_frame_header h = sample(), back;
+        h.codec = (uint8_t)cases[i].codec;
+        h.stored_bytes = cases[i].stored;
+        h.raw_bytes = cases[i].raw;
+        assert_int_equal(decode(&h, &back), cases[i].status);
+        assert_int_equal(back.codec, cases[i].codec);
+    }
+    /* A mark has no codec to ask. */
+    struct vv_frame_header mark = sample(), back;
+    mark.count = mark.stored_bytes = mark.raw_bytes = 0;
+    assert_int_equal(decode(&mark, &back), VV_FRAME_OK);
+    mark.codec = 1;
+    assert_int_equal(decode(&mark, &back), VV_FRAME_IMPOSSIBLE);
+}
+
+static void test_frame__seed_of(void **state)
+{
+    (void)state;
+    struct vv_frame_header h = sample();
+    uint8_t bytes[VV_FRAME_HEADER_BYTES];
+    for (uint64_t salt = 1; salt < 1000; salt++) {
+        vv_frame_encode(&h, vv_segment_seed(salt), bytes);
+        assert_int_equal(vv_frame_seed_of(bytes), vv_segment_seed(salt));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_frame__codec),      cmocka_unit_test(test_frame__seed_of),
         cmocka_unit_test(test_frame__round_trip), cmocka_unit_test(test_frame__layout),
         cmocka_unit_test(test_frame__every_bit),  cmocka_unit_test(test_frame__elsewhere),
         cmocka_unit_test(test_frame__bounds),     cmocka_unit_test(test_frame__fits),

@@ -23,6 +23,11 @@ static struct vv_manifest sample(void)
     return m;
 }
 
+static void name_codec(struct vv_manifest *m, const char *name)
+{
+    snprintf(m->codec_name, sizeof m->codec_name, "%s", name);
+}
+
 static int decode(const char *text, size_t len, struct vv_manifest *ret)
 {
     struct varve_error error = {0};
@@ -45,10 +50,13 @@ static void test_manifest__round_trip(void **state)
 {
     (void)state;
     char text[VV_MANIFEST_BYTES_MAX];
-    struct vv_manifest m[3] = {sample(), sample(), sample()}, back;
+    struct vv_manifest m[4] = {sample(), sample(), sample(), sample()}, back;
     m[1].created_us = m[1].first_segment = m[1].first_lsn = m[1].last_lsn = UINT64_MAX;
     m[2] = (struct vv_manifest){.first_segment = 1, .first_lsn = 1};
-    for (int i = 0; i < 3; i++) {
+    m[3].codec = 200;
+    m[3].dictionary = 0xfedc1234;
+    name_codec(&m[3], "a.codec-with+31-characters-0123");
+    for (int i = 0; i < 4; i++) {
         size_t len = vv_manifest_encode(&m[i], text);
         memset(&back, 0xff, sizeof back);
         assert_int_equal(decode(text, len, &back), 0);
@@ -58,6 +66,9 @@ static void test_manifest__round_trip(void **state)
         assert_int_equal(back.first_lsn, m[i].first_lsn);
         assert_int_equal(back.clean, m[i].clean);
         assert_int_equal(back.last_lsn, m[i].last_lsn);
+        assert_int_equal(back.codec, m[i].codec);
+        assert_string_equal(back.codec_name, m[i].codec_name);
+        assert_int_equal(back.dictionary, m[i].dictionary);
     }
 }
 
@@ -169,12 +180,51 @@ static void test_manifest__one_form(void **state)
     }
 }
 
+/* The lowest version that can say it: who knows no codec reads a log that has none. */
+static void test_manifest__versions(void **state)
+{
+    (void)state;
+    static const char first[] = "varve manifest 2\nuuid 00112233445566778899aabbccddeeff\ncreated_us 1\n"
+                                "first_segment 3\nfirst_lsn 12\nclean 1\nlast_lsn 99\n";
+    static const char *const rests[] = {
+        "codec 2 zstd\ndictionary 00000000\n", /* as it should be */
+        "codec 0 identity\ndictionary 00000000\n",
+        "codec 2 zstd\n",
+        "codec 2 zstd\ndictionary 0\n",
+        "codec 2 zstd\ndictionary 000000000\n",
+        "codec 2 zstd\ndictionary 0000000A\n",
+        "codec 02 zstd\ndictionary 00000000\n",
+        "codec 256 big\ndictionary 00000000\n",
+        "codec -2 zstd\ndictionary 00000000\n",
+        "codec 2 Zstd\ndictionary 00000000\n",
+        "codec 2 zs td\ndictionary 00000000\n",
+        "codec 2 \ndictionary 00000000\n",
+        "codec 200 0123456789012345678901234567890x\ndictionary 00000000\n",
+        "codec 2 zstd\ndictionary 00000000\nmore 1\n",
+        "",
+    };
+    struct vv_manifest m = sample(), back;
+    char text[VV_MANIFEST_BYTES_MAX];
+    for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
+        snprintf(text, sizeof text, "%s%s", first, rests[i]);
+        assert_int_equal(decode_sealed(text, &back), i == 0 ? 0 : VARVE_E_VERSION);
+    }
+    vv_manifest_encode(&m, text);
+    assert_memory_equal(text, "varve manifest 1\n", 17);
+    m.codec = 1;
+    name_codec(&m, "lz4");
+    vv_manifest_encode(&m, text);
+    assert_memory_equal(text, "varve manifest 2\n", 17);
+    assert_non_null(strstr(text, "\ncodec 1 lz4\ndictionary 00000000\ncrc32c "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_manifest__round_trip), cmocka_unit_test(test_manifest__text),
         cmocka_unit_test(test_manifest__damaged),    cmocka_unit_test(test_manifest__too_long),
         cmocka_unit_test(test_manifest__newer),      cmocka_unit_test(test_manifest__one_form),
+        cmocka_unit_test(test_manifest__versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
