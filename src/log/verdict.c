@@ -185,6 +185,9 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
         not_acknowledged(walk, frame, status, &rest);
         return 0;
     }
+    /* Damage, and behind it a tear: what is left there was never acknowledged. */
+    if (link->end_lsn == UINT64_MAX && rest.found && rest.frame.header.first_lsn - 1 > vouched)
+        rest.found = false;
     superseded = may_be_superseded(walk, link, &rest);
     if (superseded && link->end_lsn != UINT64_MAX)
         verdict = VARVE_VERDICT_HOLE; /* the next segments say more */

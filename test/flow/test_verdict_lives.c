@@ -264,6 +264,29 @@ static void test_verdict_lives__the_one_before(void **state)
     test_sample_close(&s);
 }
 
+/* Damage that something vouches for, and behind it a tear that was not gone on from: what is left there is
+ * not part of the log. */
+static void test_verdict_lives__damage_before_the_last_tear(void **state)
+{
+    (void)state;
+    struct test_sample s;
+    test_sample_init(&s, RECORD_BYTES);
+    torn_life(&s, HEAD_LOST);
+    s.options.durability = VARVE_GROUP;
+    test_sample_map(&s);
+    const struct test_sample_frame *frame = test_sample_frame_of(&s, FIRST_LAST);
+    struct test_verdict v = {.verdict = VARVE_VERDICT_CORRUPT,
+                             .segment = 1,
+                             .offset = frame->offset,
+                             .sound_last = FIRST_LAST - BATCH,
+                             .gone_last = FIRST_LAST,
+                             .saved = 2,
+                             .last = FIRST_LAST};
+    test_sample_flip(&s, 1, frame->offset + 100, 3);
+    test_judge(&s, &v);
+    test_sample_close(&s);
+}
+
 /* A write of an earlier life went to the wrong place: its records bear the right LSNs, and are not those that
  * were acknowledged under them. */
 static void test_verdict_lives__misdirected(void **state)
@@ -337,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_verdict_lives__the_one_before),
         cmocka_unit_test(test_verdict_lives__a_prepared_one_damaged),
         cmocka_unit_test(test_verdict_lives__misdirected),
+        cmocka_unit_test(test_verdict_lives__damage_before_the_last_tear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
