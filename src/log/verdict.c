@@ -166,7 +166,7 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
     bool superseded;
     int rc;
 
-    *ret_resume = (struct vv_resume){false, 0};
+    *ret_resume = (struct vv_resume){.in_segment = false};
     /* After a clean shutdown at just this LSN there is nothing to look for in the zeros behind. */
     if (status == VV_SCAN_NONE && frame->zero && closed_here(walk) && link->end_lsn == UINT64_MAX) {
         set(walk, VARVE_VERDICT_CLEAN_END, link->number, frame->offset, walk->scan.place.capacity,
@@ -194,7 +194,9 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
     else if (superseded)
         verdict = VARVE_VERDICT_MISSING_SEGMENT;
     else if (rest.found)
-        *ret_resume = (struct vv_resume){true, rest.frame.offset};
+        *ret_resume =
+            (struct vv_resume){true, rest.frame.offset,
+                               link->end_lsn == UINT64_MAX && rest.vouched < rest.frame.header.first_lsn - 1};
     else if (rest.all_zero && frame->zero)
         verdict = link->end_lsn != UINT64_MAX ? VARVE_VERDICT_HOLE : VARVE_VERDICT_MISSING_SEGMENT;
     rest.found = rest.found && !superseded;

@@ -9,6 +9,7 @@
 struct vv_resume {
     bool in_segment; /* at `offset` of the segment that is open; else in the next one */
     uint64_t offset;
+    bool unsure; /* unless the next segment, though it has no header, turns out to have been in use */
 };
 
 /* Each fills walk->damage. */

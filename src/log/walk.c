@@ -104,7 +104,7 @@ static int settle(struct vv_walk *walk, const struct vv_resume *resume, struct v
 /* The chain is at its end: is that where the log should end? */
 static int at_chain_end(struct vv_walk *walk, struct varve_error *ret_error)
 {
-    const struct vv_resume resume = {false, 0};
+    const struct vv_resume resume = {.in_segment = false};
 
     vv_verdict_chain_end(walk);
     return settle(walk, &resume, ret_error);
@@ -114,7 +114,7 @@ static int at_chain_end(struct vv_walk *walk, struct varve_error *ret_error)
 static int enter(struct vv_walk *walk, struct varve_error *ret_error)
 {
     struct vv_link *link = &walk->chain->links[walk->index];
-    struct vv_resume resume = {true, VV_SEGMENT_HEADER_BYTES};
+    struct vv_resume resume = {.in_segment = true, .offset = VV_SEGMENT_HEADER_BYTES};
     bool headless = false;
     int rc;
 
@@ -178,7 +178,7 @@ static int at_break(struct vv_walk *walk, const struct vv_scan_frame *frame, enu
         return 0;
     }
     if ((walk->damage.verdict <= VARVE_VERDICT_TORN ||
-         walk->damage.verdict == VARVE_VERDICT_MISSING_SEGMENT) &&
+         walk->damage.verdict == VARVE_VERDICT_MISSING_SEGMENT || resume.unsure) &&
         !walk->live && walk->index + 1 < walk->chain->count) {
         /* Nothing is missing here; but does the next file say so too? A damaged header there is not seen from
          * here. */

@@ -191,6 +191,13 @@ static void test_verdict_lives__the_last_after_a_clean_close(void **state)
         struct test_sample s;
         bool frames = how == HEADER_BIT || how == HEADER_ZEROED, far = how == FAR_AWAY;
         make(&s, HEAD_LOST, true);
+        test_sample_map(&s);
+        /* What was left behind the tear is damaged as well, and says less of how far the segment went. */
+        for (unsigned i = 0; frames && i < s.frame_count; i++) {
+            if (s.frames[i].segment == 2 && s.frames[i].first_lsn == SECOND_LAST + 3 * BATCH - 2) {
+                test_sample_flip(&s, 2, s.frames[i].offset + 20, 0);
+            }
+        }
         damage(&s, 3, how);
         struct test_verdict v = {.verdict =
                                      frames || far ? VARVE_VERDICT_CORRUPT : VARVE_VERDICT_MISSING_SEGMENT,
