@@ -136,6 +136,16 @@ static bool follows(const struct vv_link *next, const struct vv_link *link)
     return next->number == link->number + 1;
 }
 
+/* Whether a file behind this segment has a damaged header. */
+static bool damaged_behind(const struct vv_walk *walk)
+{
+    for (size_t i = walk->index + 1; i < walk->chain->count; i++) {
+        if (walk->chain->links[i].state == VV_LINK_BAD)
+            return true;
+    }
+    return false;
+}
+
 /* Whether what is missing may have been in a segment that cannot be read, because this one ends in a tear:
  * then what stands behind the break was superseded by that one. Not when a frame in this one says that all of
  * it was durable. */
@@ -148,7 +158,8 @@ static bool may_be_superseded(const struct vv_walk *walk, const struct vv_link *
     if (rest->vouched >= missing)
         return false;
     if (link->end_lsn == UINT64_MAX)
-        return rest->found && rest->last_lsn < known_lsn(walk) && !rest->broken_last;
+        return rest->found &&
+               (damaged_behind(walk) || (rest->last_lsn < known_lsn(walk) && !rest->broken_last));
     while (next->state != VV_LINK_SOUND)
         next++;
     return !follows(next, link);

@@ -133,9 +133,9 @@ static const struct rot_scenario scenarios[] = {
      make_together, 100, false},
     {"tears", "three lives that ended in a tear, each superseded by the next", 512, make_tears, 100, false},
     {"moved", "frames that moved to fresh segments after failed writes", 512, make_moved, 100, false},
-    {"recycled", "a segment in a file that was used before", 512, make_recycled, 25, false},
-    {"segments", "three segments, two of them full", 512, make_segments, 10, false},
-    {"large", "a record larger than a reader's window", 512, make_large, 10, false},
+    {"recycled", "a segment in a file that was used before", 512, make_recycled, 10, false},
+    {"segments", "three segments, two of them full", 512, make_segments, 4, false},
+    {"large", "a record larger than a reader's window", 512, make_large, 4, false},
 };
 
 const struct rot_scenario *rot_scenario_at(unsigned index)
