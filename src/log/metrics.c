@@ -119,14 +119,35 @@ static void numbers(struct page *p, const struct number *list, size_t count)
     }
 }
 
+static struct vv_histogram *flush_of(struct vv_metrics_shard *shard)
+{
+    return &shard->flush_us;
+}
+
+static struct vv_histogram *commit_of(struct vv_metrics_shard *shard)
+{
+    return &shard->commit_us;
+}
+
+static struct vv_histogram *records_of(struct vv_metrics_shard *shard)
+{
+    return &shard->records;
+}
+
+static struct vv_histogram *transaction_of(struct vv_metrics_shard *shard)
+{
+    return &shard->transaction_us;
+}
+
 static void histogram(struct varve_log *log, struct page *p, const char *name, const char *help,
-                      size_t offset, const struct vv_bounds *bounds, double unit)
+                      struct vv_histogram *(*part)(struct vv_metrics_shard *), const struct vv_bounds *bounds,
+                      double unit)
 {
     uint64_t count[VV_HISTOGRAM_BUCKETS + 1] = {0}, sum = 0, total = 0;
     char le[64];
 
     for (unsigned i = 0; i < VV_METRICS_SHARDS; i++)
-        vv_histogram_read((struct vv_histogram *)((char *)&log->metrics->shards[i] + offset), count, &sum);
+        vv_histogram_read(part(&log->metrics->shards[i]), count, &sum);
     head(p, name, "histogram", help);
     for (unsigned i = 0; i < VV_HISTOGRAM_BUCKETS; i++) {
         struct vv_text text = {.buf = le, .room = sizeof le};
@@ -251,14 +272,13 @@ int varve_metrics_text(struct varve_log *log, const char *labels, char *text, si
     errors(log, &p);
     gauges(log, &p, &stats);
     histogram(log, &p, "wal_flush_duration_seconds", "How long durable writes and syncs of segments took.",
-              offsetof(struct vv_metrics_shard, flush_us), &vv_bounds_us, 1e-6);
+              flush_of, &vv_bounds_us, 1e-6);
     histogram(log, &p, "wal_commit_duration_seconds",
-              "From a frame's first record to its being durable; the longest wait of its records.",
-              offsetof(struct vv_metrics_shard, commit_us), &vv_bounds_us, 1e-6);
-    histogram(log, &p, "wal_frame_records", "Records in a frame.", offsetof(struct vv_metrics_shard, records),
-              &vv_bounds_count, 1);
+              "From a frame's first record to its being durable; the longest wait of its records.", commit_of,
+              &vv_bounds_us, 1e-6);
+    histogram(log, &p, "wal_frame_records", "Records in a frame.", records_of, &vv_bounds_count, 1);
     histogram(log, &p, "transaction_duration_seconds", "How long transactions took, as the program says.",
-              offsetof(struct vv_metrics_shard, transaction_us), &vv_bounds_us, 1e-6);
+              transaction_of, &vv_bounds_us, 1e-6);
     if (p.text.full)
         return VARVE_E_TOO_LARGE;
     if (ret_bytes)
