@@ -68,7 +68,7 @@ install: ## build for release and install below $(DESTDIR)$(PREFIX)
 soak: deps ## repeat the flow and crash tests for SOAK_MINUTES
 	@scripts/soak $(SOAK_MINUTES)
 
-torture: deps ## explore crash states for SECONDS, from SEED (0: a new one)
+torture: deps ## break the log in every way for SECONDS, from SEED (0: a new one)
 	@scripts/torture $(SECONDS) $(SEED)
 
 fuzz: deps ## look for inputs that break a decoder, FUZZ_SECONDS for each target

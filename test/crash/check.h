@@ -22,6 +22,7 @@ struct crash_tally {
     uint64_t empty;      /* without a record */
     uint64_t systematic; /* from the systematic ones */
     uint64_t opens, cuts, traces, items;
+    uint64_t faults; /* calls that were made to fail while a log was recorded */
 };
 
 struct crash_check {

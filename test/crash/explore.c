@@ -115,6 +115,7 @@ static bool explore_session(struct crash_explorer *explorer, const struct crash_
             good = explore_cut(explorer, &session, &rng);
         }
     }
+    explorer->tally.faults += session.faults;
     crash_session_close(&session);
     return good;
 }

@@ -110,37 +110,51 @@ static bool show_teeth(struct crash_explorer *explorer)
     return all;
 }
 
+/* Every state is clean or torn, or it is the one that is wrong. */
+static void print_total(const struct crash_tally *t)
+{
+    printf("total: %" PRIu64 " states, %" PRIu64 " clean, %" PRIu64 " torn, %" PRIu64 " faults\n", t->states,
+           t->states - t->torn, t->torn, t->faults);
+}
+
 static bool explore_all(const struct arguments *arguments, struct crash_explorer *explorer)
 {
     time_t end = time(NULL) + (time_t)arguments->seconds;
-    uint64_t states = 0;
+    struct crash_tally all = {.states = 0};
     do {
         for (unsigned i = 0; crash_scenario_at(i) != NULL; i++) {
             const struct crash_scenario *scenario = crash_scenario_at(i);
-            if (arguments->scenario != NULL && arguments->scenario != scenario) {
+            if ((arguments->scenario != NULL && arguments->scenario != scenario) ||
+                (arguments->seconds != 0 && time(NULL) >= end)) {
                 continue;
             }
-            if (!crash_explore(explorer, scenario)) {
+            bool good = crash_explore(explorer, scenario);
+            all.states += explorer->tally.states;
+            all.torn += explorer->tally.torn;
+            all.faults += explorer->tally.faults;
+            if (!good) {
+                print_total(&all);
                 fprintf(stderr, "VARVE_TEST_SEED=%" PRIu64 "\n", explorer->seed);
                 return false;
             }
             print_tally(scenario->name, &explorer->tally);
-            states += explorer->tally.states;
         }
         explorer->seed = test_rng_mix(explorer->seed);
     } while (time(NULL) < end);
-    printf("%" PRIu64 " states, nothing wrong\n", states);
+    print_total(&all);
     return true;
 }
 
 int main(int argc, char **argv)
 {
-    struct crash_explorer explorer = {
-        .states = 2000, .sector_bytes = 512, .depth = 2, .nested = 2, .keep = "crash-state"};
+    struct crash_explorer explorer = {.sector_bytes = 512, .depth = 2, .nested = 2, .keep = "crash-state"};
     struct arguments arguments = {.scenario = NULL};
     if (!parse(argc, argv, &arguments, &explorer)) {
         usage();
         return 2;
+    }
+    if (explorer.states == 0) {
+        explorer.states = arguments.seconds != 0 ? 500 : 2000; /* from each scenario in turn */
     }
     if (getenv("VARVE_SOAK") != NULL) {
         explorer.states *= 5;

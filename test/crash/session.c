@@ -12,7 +12,8 @@
 #include "log/open.h"
 
 enum {
-    BATCH = 3
+    BATCH = 3,
+    FAULTS = 2 /* rules that are armed in a life */
 };
 
 /* One of the threads that append. */
@@ -155,7 +156,7 @@ static struct varve_options options_of(struct crash_session *session)
 static void arm_faults(struct crash_session *session)
 {
     test_fault_disarm(&session->fault);
-    for (int i = 0; session->scenario->faults && i < 2; i++) {
+    for (int i = 0; session->scenario->faults && i < FAULTS; i++) {
         bool sync = session->scenario->durability < VARVE_GROUP;
         (void)test_fault_arm(&session->fault,
                              &(struct test_fault_rule){
@@ -199,6 +200,9 @@ static struct varve_log *live(struct crash_session *session)
     for (unsigned i = 0; i < s->threads; i++) {
         (void)pthread_join(workers[i].thread, NULL);
     }
+    for (int i = 0; s->faults && i < FAULTS; i++) {
+        session->faults += (uint64_t)test_fault_hits(&session->fault, i);
+    }
     test_fault_disarm(&session->fault);
     free(workers);
     return log;
@@ -240,6 +244,7 @@ void crash_session_init(struct crash_session *session, const struct crash_scenar
 {
     struct crash_fs fs;
     session->scenario = scenario;
+    session->faults = 0;
     test_rng_init(&session->rng, seed);
     crash_fs_init(&fs);
     struct crash_fs empty;

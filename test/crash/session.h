@@ -46,6 +46,7 @@ struct crash_session {
     struct crash_trace trace;
     struct crash_tooth tooth; /* above the trace: what the log is given */
     struct crash_history history;
+    uint64_t faults; /* calls that were made to fail */
 };
 
 /* A new file system. `seed`: what is left to chance, but not what the threads make of it. */

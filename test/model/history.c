@@ -17,7 +17,8 @@
 #define PATH "log"
 
 enum {
-    QUIET_MS = 10000
+    QUIET_MS = 10000,
+    FAULTS = 2 /* rules that are armed in a life */
 };
 
 /* The disk takes its time, so that several calls are under way at once. */
@@ -102,6 +103,7 @@ static int open_badly(struct model_history *h, struct varve_error *ret_error)
                                         .action = TEST_FAULT_FAIL,
                                     });
     rc = varve_open(PATH, &h->options, &h->log, ret_error);
+    h->tally->faults += (uint64_t)test_fault_hits(&h->fault, 0);
     test_fault_disarm(&h->fault);
     if (rc != 0 && rc != VARVE_E_IO) {
         model_wrong(h, "a read that fails makes opening give %s: %s", varve_error_name(rc),
@@ -124,7 +126,7 @@ static void on_durable(void *arg, uint64_t durable_lsn)
 static void arm_faults(struct model_history *h)
 {
     bool syncs = h->options.durability < VARVE_GROUP;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < FAULTS; i++) {
         (void)test_fault_arm(
             &h->fault, &(struct test_fault_rule){
                            .op = syncs && i == 0 ? TEST_OP_SYNC : TEST_OP_WRITE_DSYNC,
@@ -297,6 +299,9 @@ static void count_life(struct model_history *h)
     h->tally->lives++;
     h->tally->ends[h->end]++;
     h->tally->calls += atomic_load(&h->calls);
+    for (int i = 0; h->config->faults && i < FAULTS; i++) {
+        h->tally->faults += (uint64_t)test_fault_hits(&h->fault, i);
+    }
     h->tally->moves += stats.moves;
     h->tally->failed += varve_error_first(h->log, NULL) != 0;
 }
@@ -355,7 +360,11 @@ bool model_history_run(const struct model_config *config, uint64_t seed, unsigne
     }
     good = good && open_life(&h);
     if (!good) {
-        fprintf(stderr, "%s, seed %" PRIu64 ", life %u: %s\n", config->name, seed, h.life, h.message);
+        fprintf(stderr,
+                "%s, seed %" PRIu64 ", life %u: %s\n"
+                "once more, or a few times: varve_model --config %s --histories 1 --lives %u --seed %" PRIu64
+                "\n",
+                config->name, seed, h.life, h.message, config->name, lives, seed);
     }
     tally->histories++;
     free_history(&h);

@@ -54,7 +54,7 @@ struct model_untold {
 
 struct model_tally {
     uint64_t histories, lives, ends[MODEL_END_CUT_AT_REST + 1], calls, appends, seens, torn, moves, failed,
-        rotten;
+        rotten, faults;
 };
 
 struct model_history {

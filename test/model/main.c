@@ -80,8 +80,26 @@ static void print_tally(const char *name, const struct model_tally *t)
     (void)fflush(stdout);
 }
 
+static void add_tally(struct model_tally *sum, const struct model_tally *t)
+{
+    sum->histories += t->histories;
+    sum->lives += t->lives;
+    sum->calls += t->calls;
+    sum->torn += t->torn;
+    sum->faults += t->faults;
+    sum->rotten += t->rotten;
+}
+
+static void print_total(const struct model_tally *t)
+{
+    printf("total: %" PRIu64 " histories, %" PRIu64 " lives, %" PRIu64 " torn, %" PRIu64 " calls, %" PRIu64
+           " faults, %" PRIu64 " ends damaged\n",
+           t->histories, t->lives, t->torn, t->calls, t->faults, t->rotten);
+}
+
 /* Histories of one configuration: so many, or until the time is over. */
-static bool run_config(const struct arguments *a, const struct model_config *config, time_t end)
+static bool run_config(const struct arguments *a, const struct model_config *config, time_t end,
+                       struct model_tally *total)
 {
     struct model_tally tally = {.histories = 0};
     bool good = true;
@@ -89,13 +107,17 @@ static bool run_config(const struct arguments *a, const struct model_config *con
         test_watchdog_alive();
         good = model_history_run(config, a->seed + i, (unsigned)a->lives, &tally);
     }
-    print_tally(config->name, &tally);
+    if (tally.histories != 0) {
+        print_tally(config->name, &tally);
+    }
+    add_tally(total, &tally);
     return good;
 }
 
 int main(int argc, char **argv)
 {
     struct arguments a = {.histories = 4, .lives = 8, .watchdog_s = 60};
+    struct model_tally total = {.histories = 0};
     bool good = true;
     if (!parse(argc, argv, &a)) {
         return usage();
@@ -111,11 +133,12 @@ int main(int argc, char **argv)
     do {
         for (unsigned i = 0; good && model_config_at(i) != NULL; i++) {
             if (a.config == NULL || a.config == model_config_at(i)) {
-                good = run_config(&a, model_config_at(i), end);
+                good = run_config(&a, model_config_at(i), end, &total);
             }
         }
         a.seed += a.histories;
     } while (good && end != 0 && time(NULL) < end);
     test_watchdog_stop();
+    print_total(&total);
     return good ? 0 : 1;
 }
