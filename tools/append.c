@@ -13,6 +13,7 @@
 #include "ack.h"
 #include "commands.h"
 #include "feed.h"
+#include "keying.h"
 #include "out.h"
 #include "units.h"
 #include "when.h"
@@ -35,6 +36,7 @@
 #define KEY_KEEP_TIME     (CLI_LONG + 15)
 #define KEY_MAX_LOG_BYTES (CLI_LONG + 16)
 #define KEY_METRICS_FILE  (CLI_LONG + 17)
+#define KEY_CODEC         (CLI_LONG + 18)
 
 #define APPEND_THREADS_MAX 1024
 #define APPEND_BATCH_MAX   65536
@@ -57,6 +59,10 @@ static const struct cli_option append_options[] = {
     {'q', "quiet", NULL, "no summary"},
     {KEY_NO_CREATE, "no-create", NULL, "fail where there is no log"},
     {KEY_POLICY, "policy", "POLICY", "what opening does at damage: truncate\n(default), halt, skip"},
+    {KEY_CODEC, "codec", "NAME[:LEVEL]",
+     "of what is written: identity, lz4, zstd,\n"
+     "aes-256-gcm, zstd+aes-256-gcm (default: the\none that the log has)"},
+    KEYING_OPTIONS,
     {KEY_SEGMENT_BYTES, "segment-bytes", "SIZE", "size of new segments (64M)"},
     {KEY_RECORD_MAX, "record-max", "SIZE", "size of the largest record (64M)"},
     {KEY_SLOT_BYTES, "slot-bytes", "SIZE", "size of a slot, of which there are 16 (1M)"},
@@ -344,6 +350,9 @@ static void append_log_option(struct varve_options *options, struct cli *cli, in
     case KEY_BACKEND:
         options->backend = (enum varve_backend)cli_choice(cli, cli_backends);
         break;
+    case KEY_CODEC:
+        keying_codec(cli, options);
+        break;
     case KEY_NO_CREATE:
         options->flags |= VARVE_OPEN_MUST_EXIST;
         break;
@@ -424,10 +433,12 @@ static int append_run(const struct cli_command *command, int argc, char **argv)
     append.options.size = sizeof append.options;
     cli_start(&cli, command, argc, argv);
     while ((key = cli_next(&cli)) > 0)
-        append_option(&append, &cli, key);
+        if (!keying_option(&cli, key))
+            append_option(&append, &cli, key);
     if (!cli_operands(&cli, 1, SIZE_MAX))
         return cli.exit_code;
     append.path = cli.operands[0];
+    append.options.keys = keying_keys();
     if (cli.operand_count > 1 && append.feed.form != FEED_LINES)
         return say_usage("--null and --framed are for standard input; each FILE is one record");
     if (append.ack_form != ACK_NONE && append.options.durability == VARVE_MEMORY)

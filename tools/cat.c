@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* varve cat: the payloads of a log, byte for byte what was appended. */
 #include "commands.h"
+#include "keying.h"
 #include "reading.h"
 #include "units.h"
 #include "when.h"
@@ -13,6 +14,7 @@ static const struct cli_option cat_options[] = {
     {KEY_FROM, "from", "LSN|TIME", "begin there (default: the first record)"},
     {KEY_TO, "to", "LSN|TIME", "end there, that included"},
     EMIT_OPTIONS,
+    KEYING_OPTIONS,
     {KEY_POLICY, "policy", "POLICY",
      "at damage: truncate (default) and halt end\n"
      "with an error, halt at a torn end too;\nskip goes on after it"},
@@ -74,7 +76,7 @@ static int cat_run(const struct cli_command *command, int argc, char **argv)
     emit_init(&cat.emit);
     cli_start(&cli, command, argc, argv);
     while ((key = cli_next(&cli)) > 0) {
-        if (emit_option(&cat.emit, &cli, key))
+        if (emit_option(&cat.emit, &cli, key) || keying_option(&cli, key))
             continue;
         if (key == KEY_FROM)
             cat.from = cat_bound(&cli);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "changing.h"
 
+#include "keying.h"
 #include "term.h"
 
 /* Ends the walk; no code of the library's, which are negative. */
@@ -33,6 +34,7 @@ int changing_open(const char *path, struct varve_log **ret_log)
     /* What is about to go needs no check; what stays is checked when it is read. */
     options.check = VARVE_CHECK_TAIL;
     options.segment_bytes = changing_segment_bytes(path);
+    options.keys = keying_keys();
     options.message = say_message;
     options.progress = term_progress;
     options.progress_arg = &progress;

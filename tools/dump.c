@@ -3,6 +3,7 @@
 #include "dump.h"
 
 #include "commands.h"
+#include "keying.h"
 
 #define KEY_HEX        (CLI_LONG + 0)
 #define KEY_JSON       (CLI_LONG + 1)
@@ -14,6 +15,7 @@
 static const struct cli_option dump_options[] = {
     {KEY_HEX, "hex", NULL, "the payloads too, in hexadecimal"},
     {KEY_NO_RECORDS, "no-records", NULL, "segments and frames only"},
+    KEYING_OPTIONS,
     {KEY_JSON, "json", NULL, "one JSON object for each segment, frame,\nrecord and gap"},
     CLI_OPTIONS_END,
 };
@@ -78,7 +80,8 @@ static int dump_frame(void *arg, const struct varve_frame_info *frame)
     struct dump *dump = &walk->dump;
 
     dump->frame_offset = frame->offset;
-    dump->damaged |= frame->state == VARVE_FRAME_BAD_HEADER || frame->state == VARVE_FRAME_BAD_BODY;
+    dump->damaged |= frame->state == VARVE_FRAME_BAD_HEADER || frame->state == VARVE_FRAME_BAD_BODY ||
+                     frame->unread == VARVE_E_CORRUPT;
     (walk->json ? dump_json_frame : dump_text_frame)(dump, frame);
     return dump_go_on(dump);
 }
@@ -117,6 +120,8 @@ static int dump_run(const struct cli_command *command, int argc, char **argv)
     walk.visitor.gap = dump_gap;
     cli_start(&cli, command, argc, argv);
     while ((key = cli_next(&cli)) > 0) {
+        if (keying_option(&cli, key))
+            continue;
         if (key == KEY_HEX)
             walk.dump.hex = true;
         else if (key == KEY_JSON)
@@ -130,6 +135,7 @@ static int dump_run(const struct cli_command *command, int argc, char **argv)
         return say_usage("--hex and --no-records exclude each other");
     if (!out_open(&walk.dump.out))
         return EXIT_FAILED;
+    walk.visitor.keys = keying_keys();
     rc = varve_inspect(cli.operands[0], NULL, &walk.visitor, &error);
     closed = out_close(&walk.dump.out);
     if (closed)

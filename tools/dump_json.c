@@ -62,6 +62,11 @@ void dump_json_frame(struct dump *dump, const struct varve_frame_info *frame)
     json_hex32(&json, "header_crc_computed", frame->header_crc_computed);
     json_hex32(&json, "body_crc_stored", frame->body_crc_stored);
     json_hex32(&json, "body_crc_computed", frame->body_crc_computed);
+    json_string(&json, "codec_name", varve_codec_name(frame->codec));
+    if (frame->unread)
+        json_string(&json, "unread", varve_error_name(frame->unread));
+    else
+        json_null(&json, "unread");
     dump_json_end(&json);
 }
 

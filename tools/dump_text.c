@@ -67,6 +67,11 @@ void dump_text_frame(struct dump *dump, const struct varve_frame_info *frame)
     dump_text_crc(dump, "header crc", frame->header_crc_stored, frame->header_crc_computed);
     dump_text_crc(dump, ", body crc", frame->body_crc_stored, frame->body_crc_computed);
     out_byte(&dump->out, '\n');
+    if (frame->codec != 0)
+        out_print(&dump->out, "      codec %u is %s\n", frame->codec, varve_codec_name(frame->codec));
+    if (frame->unread)
+        out_print(&dump->out, "      %srecords not shown: %s%s\n", term_colour(TERM_YELLOW),
+                  varve_error_meaning(frame->unread), term_colour(TERM_PLAIN));
 }
 
 /* As hexdump -C has it. */

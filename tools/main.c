@@ -10,6 +10,7 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "keying.h"
 #include "say.h"
 
 #ifndef VARVE_PROGRAM_VERSION
@@ -17,8 +18,8 @@
 #endif
 
 static const struct cli_command *const commands[] = {
-    &command_append, &command_cat,  &command_tail, &command_dump,
-    &command_verify, &command_stat, &command_trim, &command_pin,
+    &command_append, &command_cat,  &command_tail, &command_dump,   &command_verify,
+    &command_stat,   &command_trim, &command_pin,  &command_keygen,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -154,6 +155,7 @@ int main(int argc, char **argv)
         return main_unknown(argv[1]);
     say_begin(command->name);
     rc = command->run(command, argc - 1, argv + 1);
+    keying_end();
     if (rc == EXIT_FINE)
         rc = main_flushed();
     return rc;

@@ -6,6 +6,7 @@
 
 #include "changing.h"
 #include "commands.h"
+#include "keying.h"
 #include "pins.h"
 
 #define KEY_LSN         (CLI_LONG + 0)
@@ -22,6 +23,7 @@ static const struct cli_option pin_options[] = {
     {KEY_MAX_BYTES, "max-bytes", "SIZE", "set: dropped when more bytes behind"},
     {KEY_MAX_AGE, "max-age", "DURATION", "set: dropped when its record is older: 90s, 12h,\n7d"},
     {KEY_JSON, "json", NULL, "list: one JSON object"},
+    KEYING_OPTIONS,
     CLI_OPTIONS_END,
 };
 
@@ -153,8 +155,10 @@ static int pin_run(const struct cli_command *command, int argc, char **argv)
     int key, rc;
 
     cli_start(&cli, command, argc, argv);
-    while ((key = cli_next(&cli)) > 0)
-        pin_option(&cli, key, &wish);
+    while ((key = cli_next(&cli)) > 0) {
+        if (!keying_option(&cli, key))
+            pin_option(&cli, key, &wish);
+    }
     if (!cli_operands(&cli, 1, 3))
         return cli.exit_code;
     rc = pin_operands(&cli, &wish);

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+#include "keying.h"
+
 int reading_open(struct reading *reading)
 {
     struct varve_options options = {.size = sizeof options};
@@ -14,6 +16,7 @@ int reading_open(struct reading *reading)
     options.flags = VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST;
     /* What to do at damage is the cursor's business: the sound part before it is wanted in any case. */
     options.policy = VARVE_POLICY_SKIP;
+    options.keys = keying_keys();
     options.message = say_message;
     options.progress = term_progress;
     options.progress_arg = &reading->progress;

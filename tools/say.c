@@ -127,6 +127,10 @@ static const char *say_remedy(int code)
         return "check the path; what is there is not a log";
     case VARVE_E_NOT_REGULAR:
         return "look at what the message names: a log is a directory, no link, and holds regular files";
+    case VARVE_E_KEY_MISSING:
+        return "give the key that the message names with --key-file; 'varve verify' needs none";
+    case VARVE_E_KEY_WRONG:
+        return "give the keys that the log was written with; nothing is damaged";
     case VARVE_E_TOO_LARGE:
         return "split the record, or raise --record-max and --segment-bytes";
     case VARVE_E_LOG_FULL:

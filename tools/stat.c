@@ -63,6 +63,12 @@ static void stat_json(struct out *out, const char *path, const struct varve_info
     json_number(&json, "body_bytes", info->body_bytes);
     json_decimal(&json, "frame_bytes_average", units_ratio(info->body_bytes, info->frames));
     json_decimal(&json, "record_bytes_average", units_ratio(info->body_bytes, info->records));
+    json_number(&json, "codec", info->codec);
+    json_string(&json, "codec_name", info->codec_name);
+    json_hex32(&json, "dictionary", info->dictionary);
+    json_number(&json, "encoded_frames", info->encoded_frames);
+    json_number(&json, "stored_bytes", info->stored_bytes);
+    json_decimal(&json, "stored_ratio", units_ratio(info->body_bytes, info->stored_bytes));
     json_number(&json, "segments", info->segments);
     json_number(&json, "segments_ready", info->segments_ready);
     json_number(&json, "spares", info->spares);
@@ -116,6 +122,20 @@ static void stat_text_records(struct out *out, const struct varve_info *info)
               units_ratio(info->records, info->frames));
 }
 
+static void stat_text_codec(struct out *out, const struct varve_info *info)
+{
+    char raw[UNITS_TEXT], stored[UNITS_TEXT];
+
+    out_print(out, "codec         %s", info->codec_name);
+    if (info->dictionary != 0)
+        out_print(out, ", dictionary %08" PRIx32, info->dictionary);
+    if (info->encoded_frames > 0)
+        out_print(out, "; %s of bodies stored as %s, %.2f to 1; %" PRIu64 " of %" PRIu64 " frames encoded",
+                  units_bytes(raw, info->body_bytes), units_bytes(stored, info->stored_bytes),
+                  units_ratio(info->body_bytes, info->stored_bytes), info->encoded_frames, info->frames);
+    out_byte(out, '\n');
+}
+
 static void stat_text(struct out *out, const char *path, const struct varve_info *info,
                       const struct pins *pins)
 {
@@ -129,6 +149,7 @@ static void stat_text(struct out *out, const char *path, const struct varve_info
     out_print(out, "\nuuid          %s\ncreated       %s\n", uuid, when_print(created, info->created_us));
     stat_text_state(out, info);
     stat_text_records(out, info);
+    stat_text_codec(out, info);
     if (info->segments > 0)
         out_print(out, "segments      %" PRIu64 ", numbers %" PRIu64 " to %" PRIu64, info->segments,
                   info->first_segment, info->last_segment);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* varve tail: the last records of a log, and those that are still to come. */
 #include "commands.h"
+#include "keying.h"
 #include "reading.h"
 
 #define TAIL_DEFAULT 10
@@ -12,6 +13,7 @@ static const struct cli_option tail_options[] = {
     {'n', "lines", "N", "begin N records before the end (default 10)"},
     {'f', "follow", NULL, "go on with what is appended"},
     EMIT_OPTIONS,
+    KEYING_OPTIONS,
     CLI_OPTIONS_END,
 };
 
@@ -70,7 +72,7 @@ static int tail_run(const struct cli_command *command, int argc, char **argv)
     emit_init(&tail.emit);
     cli_start(&cli, command, argc, argv);
     while ((key = cli_next(&cli)) > 0) {
-        if (emit_option(&tail.emit, &cli, key))
+        if (emit_option(&tail.emit, &cli, key) || keying_option(&cli, key))
             continue;
         if (key == 'n')
             tail.records = cli_number(&cli, 0, UINT64_MAX);

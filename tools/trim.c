@@ -5,6 +5,7 @@
 #include "changing.h"
 #include "commands.h"
 #include "json.h"
+#include "keying.h"
 #include "units.h"
 
 #define KEY_BEFORE        (CLI_LONG + 0)
@@ -21,6 +22,7 @@ static const struct cli_option trim_options[] = {
     {KEY_KEEP_TIME, "keep-time", "DURATION", "keep what is younger: 90s, 12h, 7d"},
     {KEY_DRY_RUN, "dry-run", NULL, "say what would go, and who holds the rest"},
     {KEY_JSON, "json", NULL, "one JSON object"},
+    KEYING_OPTIONS,
     CLI_OPTIONS_END,
 };
 
@@ -78,7 +80,8 @@ static void trim_json(struct out *out, const struct trim_wish *wish, uint64_t fi
 
 static int trim_open(const struct trim_wish *wish, struct varve_log **ret_log)
 {
-    struct varve_options options = {.size = sizeof options, .flags = VARVE_OPEN_READ_ONLY};
+    struct varve_options options = {
+        .size = sizeof options, .flags = VARVE_OPEN_READ_ONLY, .keys = keying_keys()};
     struct varve_error error;
 
     if (!wish->dry_run)
@@ -131,8 +134,10 @@ static int trim_run(const struct cli_command *command, int argc, char **argv)
     int key, rc;
 
     cli_start(&cli, command, argc, argv);
-    while ((key = cli_next(&cli)) > 0)
-        trim_option(&cli, key, &wish);
+    while ((key = cli_next(&cli)) > 0) {
+        if (!keying_option(&cli, key))
+            trim_option(&cli, key, &wish);
+    }
     if (!cli_operands(&cli, 1, 1))
         return cli.exit_code;
     if (!wish.given)

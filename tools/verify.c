@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "json.h"
+#include "keying.h"
 #include "term.h"
 #include "units.h"
 #include "when.h"
@@ -15,6 +16,7 @@ static const struct cli_option verify_options[] = {
     {KEY_STRICT, "strict", NULL, "end with 1 for a torn end too"},
     {KEY_JSON, "json", NULL, "one JSON object for each DIR"},
     {'q', "quiet", NULL, "only what is not as it should be"},
+    KEYING_OPTIONS,
     CLI_OPTIONS_END,
 };
 
@@ -82,6 +84,12 @@ static void verify_json(struct verify *verify, const struct varve_verify_result 
     json_number(json, "segments", found->segments);
     json_number(json, "bytes", found->bytes);
     json_number(json, "lost_records", found->lost_records);
+    json_number(json, "unread_frames", result->unread_frames);
+    json_number(json, "unread_records", result->unread_records);
+    if (result->unread_code)
+        json_string(json, "unread_why", result->unread_why);
+    else
+        json_null(json, "unread_why");
     json_bool(json, "clean_shutdown", result->clean_shutdown);
     json_bool(json, "writer_alive", result->writer_alive);
     json_number(json, "duration_us", took_us);
@@ -111,6 +119,12 @@ static void verify_text(struct verify *verify, const struct varve_verify_result 
               " bytes (%s) in %.3f s, %s/s\n",
               found->segments, found->frames, found->marks, found->bytes, units_bytes(bytes, found->bytes),
               (double)took_us / 1e6, units_bytes(rate, (uint64_t)(units_ratio(found->bytes, took_us) * 1e6)));
+    if (result->unread_frames > 0) {
+        out_print(out, "  not read   %" PRIu64 " records in %" PRIu64 " frames, whose checksums match: ",
+                  result->unread_records, result->unread_frames);
+        out_string(out, result->unread_why);
+        out_byte(out, '\n');
+    }
     if (result->superseded_frames > 0)
         out_print(out, "  superseded %" PRIu64 " frames behind an earlier tear, no part of the log\n",
                   result->superseded_frames);
@@ -133,6 +147,7 @@ static int verify_log(struct verify *verify, const char *path)
     int rc;
 
     verify->path = path;
+    options.keys = keying_keys();
     options.message = say_message;
     options.progress = term_progress;
     options.progress_arg = &progress;
@@ -169,6 +184,8 @@ static int verify_run(const struct cli_command *command, int argc, char **argv)
 
     cli_start(&cli, command, argc, argv);
     while ((key = cli_next(&cli)) > 0) {
+        if (keying_option(&cli, key))
+            continue;
         verify.strict |= key == KEY_STRICT;
         verify.is_json |= key == KEY_JSON;
         verify.quiet |= key == 'q';
@@ -193,7 +210,8 @@ const struct cli_command command_verify = {
     .summary = "check every byte of a log, changing none",
     .details = "Reads every byte of the log in each DIR, checks every checksum and says what it\n"
                "found and what to do. Ends with 1 when acknowledged data is damaged or missing; a\n"
-               "torn end, of which nothing was acknowledged, counts with --strict only.",
+               "torn end, of which nothing was acknowledged, counts with --strict only. Of an\n"
+               "encrypted log it checks without the key all but the records themselves.",
     .options = verify_options,
     .run = verify_run,
 };

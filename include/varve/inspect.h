@@ -71,7 +71,7 @@ struct varve_frame_info {
 
 struct varve_record_info {
     uint64_t lsn;
-    uint64_t offset; /* bytes, in the file */
+    uint64_t offset; /* bytes, in the file; in an encoded frame where it would be without the codec */
     uint64_t time_us;
     int sound; /* 0 = its checksum does not match */
     uint8_t type, flags;

@@ -32,6 +32,9 @@ _varve_value() {
     --ack) _varve_words "$2" "lsn full" ;;
     --backend) _varve_words "$2" "auto direct buffered" ;;
     --policy) _varve_words "$2" "truncate halt skip" ;;
+    --codec) _varve_words "$2" "identity lz4 zstd aes-256-gcm zstd+aes-256-gcm" ;;
+    --key-file) _varve_files "$2" ;;
+    --key-env | --key-fd) ;;
     --batch | --before | --from | --interval | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
         --sync-bytes | --sync-interval-ms | --threads | --to | --type | -n | -t) ;;
     --metrics-file) _varve_files "$2" ;;
@@ -40,25 +43,26 @@ _varve_value() {
 }
 
 _varve_options() {
-    local emit="--type --limit --null --framed --raw --json"
+    local emit="--type --limit --null --framed --raw --json" keys="--key-file --key-env --key-fd"
     case $1 in
     append)
         echo "--null --framed --type --durability --ack --threads --batch --quiet --no-create --policy" \
             "--segment-bytes --record-max --slot-bytes --backend --sync-bytes --sync-interval-ms" \
-            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file"
+            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec $keys"
         ;;
-    cat) echo "--from --to --policy $emit" ;;
-    tail) echo "--lines --follow $emit" ;;
-    dump) echo "--hex --no-records --json" ;;
-    verify) echo "--strict --quiet --json" ;;
+    cat) echo "--from --to --policy $emit $keys" ;;
+    tail) echo "--lines --follow $emit $keys" ;;
+    dump) echo "--hex --no-records --json $keys" ;;
+    verify) echo "--strict --quiet --json $keys" ;;
     stat) echo "--json --watch --interval" ;;
-    trim) echo "--before --keep-segments --keep-bytes --keep-time --dry-run --json" ;;
-    pin) echo "--lsn --owner --max-records --max-bytes --max-age --json" ;;
+    trim) echo "--before --keep-segments --keep-bytes --keep-time --dry-run --json $keys" ;;
+    pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
+    keygen) echo "--rotate" ;;
     esac
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim pin help"
+    local subs="append cat tail dump verify stat trim pin keygen help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 
@@ -87,7 +91,7 @@ _varve() {
         return
     fi
     case $sub in
-    append | dump) _varve_files "$current" ;;
+    append | dump | keygen) _varve_files "$current" ;;
     *) _varve_directories "$current" ;;
     esac
 }

@@ -78,12 +78,37 @@ static int make_lanes(struct varve_log *log, struct vv_codec *c, const struct va
     return rc;
 }
 
-int vv_codec_open(struct varve_log *log, struct varve_error *ret_error)
+static struct varve_codec_setup setup_of(const struct varve_log *log)
 {
     struct varve_codec_setup setup = {.size = sizeof setup,
                                       .level = log->options.codec_level,
                                       .bytes_max = log->options.slot_bytes,
                                       .keys = log->options.keys};
+
+    memcpy(setup.uuid, log->manifest.uuid, sizeof setup.uuid);
+    return setup;
+}
+
+int vv_codec_try(const struct varve_log *log, struct varve_error *ret_error)
+{
+    const struct varve_codec_setup setup = setup_of(log);
+    const struct varve_codec *codec;
+    struct vv_encoder encoder;
+    int rc;
+
+    if (!log->options.codec || log->read_only)
+        return 0;
+    rc = vv_codec_choose(log, &codec, ret_error);
+    if (rc != 0 || !codec)
+        return rc;
+    rc = vv_encoder_open(&encoder, codec, &setup, ret_error);
+    vv_encoder_close(&encoder);
+    return rc;
+}
+
+int vv_codec_open(struct varve_log *log, struct varve_error *ret_error)
+{
+    const struct varve_codec_setup setup = setup_of(log);
     const struct varve_codec *codec;
     struct vv_codec *c;
     int rc = vv_codec_choose(log, &codec, ret_error);
@@ -102,7 +127,6 @@ int vv_codec_open(struct varve_log *log, struct varve_error *ret_error)
         if (rc != 0)
             return vv_error_set(ret_error, VARVE_E_IO, -rc, "no random bytes for a session");
     }
-    memcpy(setup.uuid, log->manifest.uuid, sizeof setup.uuid);
     rc = make_lanes(log, c, &setup, ret_error);
     if (rc == 0)
         rc = vv_encoder_open(&c->preparer, codec, &setup, ret_error);

@@ -36,6 +36,9 @@ struct vv_codec {
  */
 int vv_codec_choose(const struct varve_log *log, const struct varve_codec **ret_codec,
                     struct varve_error *ret_error);
+/* Whether the codec that was asked for takes what it was given with it: before anything is made in its name.
+ * Errors: CODEC INVALID NOMEM KEY_MISSING. */
+int vv_codec_try(const struct varve_log *log, struct varve_error *ret_error);
 /* Puts it into log->manifest. */
 void vv_codec_note(struct varve_log *log, const struct varve_codec *codec);
 /* Makes log->codec, before slots are made. Errors: CODEC INVALID NOMEM IO, those of keys and dictionaries. */

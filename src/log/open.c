@@ -390,6 +390,8 @@ int varve_open(const char *path, const struct varve_options *options, struct var
     else
         memcpy(log->path, path, strlen(path) + 1);
     if (rc == 0)
+        rc = vv_codec_try(log, ret_error);
+    if (rc == 0)
         rc = open_dir(log, ret_error);
     if (rc == 0)
         rc = log->read_only ? open_reader(log, ret_error) : open_writer(log, ret_error);

@@ -15,9 +15,10 @@ cmp hello.c "$VARVE_SOURCE/examples/hello.c" || fail "README.md's example is not
 
 sanitize=()
 [[ -z ${VARVE_SANITIZE:-} ]] || sanitize=("-fsanitize=$VARVE_SANITIZE")
-read -ra isal <<<"$(pkg-config --libs libisal)"
+read -ra modules <<<"libisal $(sed -n 's/^Requires.private: //p' "$VARVE_BUILD/packaging/varve.pc")"
+read -ra libraries <<<"$(pkg-config --libs "${modules[@]}")"
 "$CC" -std=c11 -Wall -Wextra -Werror "${sanitize[@]}" -I"$VARVE_SOURCE/include" hello.c \
-    "$VARVE_BUILD/libvarve.a" "${isal[@]}" -pthread -o hello
+    "$VARVE_BUILD/libvarve.a" "${libraries[@]}" -pthread -o hello
 sed -n '/^    \$ \.\/hello$/,/^$/p' "$readme" | sed -n 's/^    \([^$].*\)/\1/p' >want
 [[ -s want ]] || fail "README.md does not say what the example prints"
 ./hello | cmp - want || fail "the example does not print what README.md says"

@@ -3,7 +3,7 @@
 # are the same in the program, the manual and the completion.
 . "${VARVE_SOURCE:?}/test/lib/tool.sh"
 
-subs=(append cat tail dump verify stat trim pin)
+subs=(append cat tail dump verify stat trim pin keygen)
 man=$VARVE_SOURCE/docs/man
 
 expect 0 "$VARVE" --help
@@ -41,7 +41,7 @@ for sub in "${subs[@]}"; do
 
     expect 2 "$VARVE" "$sub"
     expect_empty out
-    expect_text err "^varve $sub: .*DIR.* is missing"
+    expect_text err "^varve $sub: .*(DIR|FILE).* is missing"
     expect_text err "^see 'varve $sub --help'"
     expect_equal 2 "$(wc -l <err)" "lines of a usage error of $sub"
     expect 2 "$VARVE" "$sub" --nothing dir
@@ -87,6 +87,7 @@ done
 expect_equal "strict" "$(complete_words varve append --durability s)"
 expect_equal "full" "$(complete_words varve append --ack = f)"
 expect_equal "move" "$(complete_words varve pin dir m)"
+expect_equal "zstd zstd+aes-256-gcm" "$(complete_words varve append --codec z | xargs)"
 
 # What is written to a full device is an error, also the help.
 expect_full() {
