@@ -14,5 +14,6 @@ extern const struct cli_command command_stat;
 extern const struct cli_command command_trim;
 extern const struct cli_command command_pin;
 extern const struct cli_command command_keygen;
+extern const struct cli_command command_bench;
 
 #endif

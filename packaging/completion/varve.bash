@@ -36,7 +36,7 @@ _varve_value() {
     --key-file) _varve_files "$2" ;;
     --key-env | --key-fd) ;;
     --batch | --before | --from | --interval | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
-        --sync-bytes | --sync-interval-ms | --threads | --to | --type | -n | -t) ;;
+        --sync-bytes | --sync-interval-ms | --threads | --time | --to | --type | -n | -t) ;;
     --metrics-file) _varve_files "$2" ;;
     *) return 1 ;;
     esac
@@ -58,11 +58,12 @@ _varve_options() {
     trim) echo "--before --keep-segments --keep-bytes --keep-time --dry-run --json $keys" ;;
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
     keygen) echo "--rotate" ;;
+    bench) echo "--time --json" ;;
     esac
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim pin keygen help"
+    local subs="append cat tail dump verify stat trim pin keygen bench help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 

@@ -3,7 +3,7 @@
 # are the same in the program, the manual and the completion.
 . "${VARVE_SOURCE:?}/test/lib/tool.sh"
 
-subs=(append cat tail dump verify stat trim pin keygen)
+subs=(append cat tail dump verify stat trim pin keygen bench)
 man=$VARVE_SOURCE/docs/man
 
 expect 0 "$VARVE" --help
