@@ -150,7 +150,9 @@ static int write_zeros(struct varve_log *log, struct varve_file *file, uint64_t 
         struct iovec iov = {log->zeros, bytes - done < piece_bytes ? bytes - done : piece_bytes};
         ssize_t n = log->io->pwritev(log->io, file, &iov, 1, done, 0);
 
-        if (n == -EINTR || n == -EAGAIN)
+        /* Nothing else is tried again here: this thread tries all of it again, a little later, and can be
+         * stopped in between. */
+        if (n == -EINTR)
             continue;
         if (n <= 0)
             return n == 0 ? -EIO : (int)n;
@@ -313,8 +315,12 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
         snprintf(made, sizeof made, "new-%016" PRIx64 ".tmp", log->next_number);
         rc = make_file(log, made, &segment->file);
     }
-    if (rc == 0)
+    if (rc == 0) {
         rc = io->rename(io, log->dir, made, name, 0);
+        /* By an earlier try that was told of a failure and had been done all the same. */
+        if (rc == -EEXIST)
+            log->next_number = vv_prepare_number_after(log->next_number);
+    }
     /* The number is taken, unless the file is gone again: each try that fails must not leave another file. */
     if (rc == 0) {
         rc = io->dir_sync(io, log->dir);

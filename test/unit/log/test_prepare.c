@@ -58,6 +58,7 @@ static void test_prepare__tries_again(void **state)
         {.op = TEST_OP_CREATE, .prefix = "new-", .times = 1000000, .error = EMFILE},
         {.op = TEST_OP_ALLOCATE, .prefix = "new-", .times = 1000000},
         {.op = TEST_OP_WRITE, .prefix = "new-", .after = 2, .times = 1000000},
+        {.op = TEST_OP_WRITE, .prefix = "new-", .after = 2, .times = 1000000, .error = EAGAIN},
         {.op = TEST_OP_SYNC, .prefix = "new-", .times = 1000000},
         {.op = TEST_OP_RANDOM, .times = 1000000},
         {.op = TEST_OP_RENAME, .prefix = "new-", .times = 1000000},
@@ -139,9 +140,28 @@ static void test_prepare__slow(void **state)
     bed_end(&bed);
 }
 
+/* A name that was given, and the call said that it could not be: the next try finds it taken. */
+static void test_prepare__name_is_taken(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.slot_bytes = 16384, .mark_idle_ms = 3600000}, 15000);
+    const struct test_fault_rule rule = {
+        .op = TEST_OP_RENAME, .prefix = "new-", .action = TEST_FAULT_PARTIAL, .error = EIO};
+    int number = test_fault_arm(&bed.fault, &rule);
+    for (int i = 0; i < 300; i++) {
+        BED_UNTIL(test_ledger_append(&bed.ledger, bed.log, VARVE_DURABILITY_DEFAULT, NULL) == 0);
+    }
+    assert_int_equal(test_fault_hits(&bed.fault, number), 1);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prepare__name_is_taken),
         cmocka_unit_test(test_prepare__tries_again),
         cmocka_unit_test(test_prepare__failing_leaves_nothing),
         cmocka_unit_test(test_prepare__is_spare),
