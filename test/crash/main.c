@@ -160,7 +160,7 @@ int main(int argc, char **argv)
         explorer.states *= 5;
     }
     /* Buffers come and go with every opening: the memory is kept, not handed back each time. */
-    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
     if (arguments.replay != NULL) {
         return crash_replay(arguments.replay) ? 0 : 1;

@@ -125,7 +125,7 @@ static struct fault_fate fault_consult(struct test_fault *fault, const struct te
     pthread_mutex_unlock(&fault->lock);
     /* A handle or a fact cannot be made up. */
     assert(!fate.touched || fate.action != TEST_FAULT_LIE || call->op == TEST_OP_LOCK ||
-           (fault_op_changes(call->op) && call->op != TEST_OP_CREATE));
+           call->op == TEST_OP_PREAD || (fault_op_changes(call->op) && call->op != TEST_OP_CREATE));
     return fate;
 }
 
@@ -350,6 +350,10 @@ static ssize_t fault_pread(struct varve_io *io, struct varve_file *file, void *b
     struct test_fault_call call = {TEST_OP_PREAD, fault_name(file), NULL, offset, len};
     struct fault_fate fate = fault_consult(fault, &call);
     int rc;
+    if (fate.touched && fate.action == TEST_FAULT_LIE) {
+        memset(buf, 0xa5, len);
+        return (ssize_t)len;
+    }
     if (fault_stops(&fate, &rc)) {
         return rc;
     }

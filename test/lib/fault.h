@@ -47,7 +47,8 @@ enum test_fault_action {
     TEST_FAULT_SHORT,   /* reads and writes: the first `bytes` only, and says so; others: as usual */
     TEST_FAULT_PARTIAL, /* writes: the first `bytes` only, and returns -error; others: happens, and returns
                            -error */
-    TEST_FAULT_LIE,  /* does nothing and says that all is well; only for what changes the disk and for LOCK */
+    TEST_FAULT_LIE,  /* does nothing and says that all is well; only for what changes the disk, for LOCK, and
+                        for reads, whose buffer is then filled with what was never on the disk */
     TEST_FAULT_FLIP, /* reads: bit 0 of byte `bytes` of the buffer is turned; writes: of what is written */
 };
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "lib/rng.h"
-#include "varve/cursor.h"
 
 #define LEDGER_DIE(...)                          \
     do {                                         \
@@ -31,16 +30,36 @@ void test_ledger_free(struct test_ledger *ledger)
     pthread_mutex_destroy(&ledger->lock);
 }
 
+void test_ledger_copy(struct test_ledger *ledger, struct test_ledger *ret_copy)
+{
+    test_ledger_init(ret_copy, ledger->seed, ledger->bytes_min, ledger->bytes_max);
+    pthread_mutex_lock(&ledger->lock);
+    ret_copy->offered = ledger->offered;
+    ret_copy->acked_room = ledger->acked_room;
+    ret_copy->acked_lsn = ledger->acked_lsn;
+    ret_copy->acked_count = ledger->acked_count;
+    ret_copy->acked = calloc(ledger->acked_room + 1, sizeof *ledger->acked);
+    if (ret_copy->acked == NULL) {
+        LEDGER_DIE("no memory");
+    }
+    if (ledger->acked_room > 0) {
+        memcpy(ret_copy->acked, ledger->acked, ledger->acked_room * sizeof *ledger->acked);
+    }
+    pthread_mutex_unlock(&ledger->lock);
+}
+
 static size_t ledger_size(const struct test_ledger *ledger, uint64_t id)
 {
     return ledger->bytes_min + test_rng_mix(ledger->seed ^ id) % (ledger->bytes_max - ledger->bytes_min + 1);
 }
 
+/* Every word tells whose it is and where it stands. Cheap, for records may be large. */
 static void ledger_payload(const struct test_ledger *ledger, uint64_t id, unsigned char *buf, size_t bytes)
 {
+    const uint64_t key = test_rng_mix(ledger->seed ^ test_rng_mix(id));
     memcpy(buf, &id, sizeof id);
     for (size_t at = sizeof id; at < bytes; at += sizeof(uint64_t)) {
-        uint64_t word = test_rng_mix(ledger->seed + id * UINT64_C(0x9e3779b97f4a7c15) + at);
+        uint64_t word = (key ^ at) * UINT64_C(0x9e3779b97f4a7c15);
         if (ledger->shrinks && at % 64 != 0) {
             word = UINT64_C(0x616d652079617320); /* " say ema" */
         }
@@ -115,9 +134,20 @@ int test_ledger_fill(struct test_ledger *ledger, struct varve_log *log, unsigned
     return 0;
 }
 
-/* Returns its id. */
-static uint64_t ledger_check_entry(const struct test_ledger *ledger, const struct varve_entry *entry,
-                                   unsigned char *buf)
+static void ledger_check_bytes(const struct test_ledger *ledger, const struct varve_entry *entry, uint64_t id)
+{
+    unsigned char *expected = malloc(ledger->bytes_max);
+    if (expected == NULL) {
+        LEDGER_DIE("no memory");
+    }
+    ledger_payload(ledger, id, expected, entry->data_bytes);
+    if (memcmp(expected, entry->data, entry->data_bytes) != 0) {
+        LEDGER_DIE("LSN %" PRIu64 ": the bytes of record %" PRIu64 " have changed", entry->lsn, id);
+    }
+    free(expected);
+}
+
+uint64_t test_ledger_see(struct test_ledger *ledger, const struct varve_entry *entry)
 {
     uint64_t id;
     if (entry->data_bytes < sizeof id) {
@@ -127,35 +157,33 @@ static uint64_t ledger_check_entry(const struct test_ledger *ledger, const struc
     if (id >= ledger->offered || entry->data_bytes != ledger_size(ledger, id) || entry->type != (uint8_t)id) {
         LEDGER_DIE("LSN %" PRIu64 " is no record that was appended", entry->lsn);
     }
-    ledger_payload(ledger, id, buf, entry->data_bytes);
-    if (memcmp(buf, entry->data, entry->data_bytes) != 0) {
-        LEDGER_DIE("LSN %" PRIu64 ": the bytes of record %" PRIu64 " have changed", entry->lsn, id);
+    ledger_check_bytes(ledger, entry, id);
+    if (entry->lsn < ledger->acked_room && ledger->acked[entry->lsn] != 0 &&
+        ledger->acked[entry->lsn] != id + 1) {
+        LEDGER_DIE("LSN %" PRIu64 " holds record %" PRIu64 "; %" PRIu64 " was acknowledged", entry->lsn, id,
+                   ledger->acked[entry->lsn] - 1);
     }
     return id;
 }
 
 uint64_t test_ledger_check(struct test_ledger *ledger, struct varve_log *log)
 {
-    unsigned char *seen = calloc(ledger->offered + 1, 1), *buf = malloc(ledger->bytes_max);
+    unsigned char *seen = calloc(ledger->offered + 1, 1);
     uint64_t first = varve_first_lsn(log), next = first;
     struct varve_cursor *cursor;
     struct varve_entry entry;
     struct varve_error error = {.message = "?"};
     int rc = varve_cursor_open(log, VARVE_POLICY_TRUNCATE, &cursor, &error);
-    if (rc != 0 || seen == NULL || buf == NULL) {
+    if (rc != 0 || seen == NULL) {
         LEDGER_DIE("no cursor: %s", error.message);
     }
     while ((rc = varve_cursor_next(cursor, &entry)) == 0) {
-        uint64_t id = ledger_check_entry(ledger, &entry, buf);
+        uint64_t id = test_ledger_see(ledger, &entry);
         if (entry.lsn != next) {
             LEDGER_DIE("LSN %" PRIu64 " comes where %" PRIu64 " should", entry.lsn, next);
         }
         if (seen[id]++) {
             LEDGER_DIE("LSN %" PRIu64 ": record %" PRIu64 " is there twice", entry.lsn, id);
-        }
-        if (next < ledger->acked_room && ledger->acked[next] != 0 && ledger->acked[next] != id + 1) {
-            LEDGER_DIE("LSN %" PRIu64 " holds record %" PRIu64 "; %" PRIu64 " was acknowledged", next, id,
-                       ledger->acked[next] - 1);
         }
         next++;
     }
@@ -166,7 +194,6 @@ uint64_t test_ledger_check(struct test_ledger *ledger, struct varve_log *log)
     }
     varve_cursor_close(cursor);
     free(seen);
-    free(buf);
     if (ledger->acked_lsn >= next) {
         LEDGER_DIE("the log ends with LSN %" PRIu64 " and %" PRIu64 " was acknowledged", next - 1,
                    ledger->acked_lsn);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "varve/cursor.h"
 #include "varve/log.h"
 
 struct test_ledger {
@@ -31,6 +32,8 @@ struct test_ledger {
 /* Payloads have `bytes_min` (8 at least) to `bytes_max` bytes. */
 void test_ledger_init(struct test_ledger *ledger, uint64_t seed, size_t bytes_min, size_t bytes_max);
 void test_ledger_free(struct test_ledger *ledger);
+/* The same once more, to be freed: for what is promised of a copy. */
+void test_ledger_copy(struct test_ledger *ledger, struct test_ledger *ret_copy);
 
 /* The next payload, in `buf` of bytes_max bytes. Returns its id. */
 uint64_t test_ledger_offer(struct test_ledger *ledger, void *buf, size_t *ret_bytes);
@@ -43,6 +46,9 @@ int test_ledger_append(struct test_ledger *ledger, struct varve_log *log, enum v
 /* `count` of those; stops at the first error and returns it. */
 int test_ledger_fill(struct test_ledger *ledger, struct varve_log *log, unsigned count);
 
+/* Of a record that was read: it is one that was offered, and no other one was acknowledged in its place.
+ * Returns its id. */
+uint64_t test_ledger_see(struct test_ledger *ledger, const struct varve_entry *entry);
 /* Reads the open log. Returns the last LSN. */
 uint64_t test_ledger_check(struct test_ledger *ledger, struct varve_log *log);
 /* Opens it with `options` (for writing), reads, closes. Returns the last LSN. */

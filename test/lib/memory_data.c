@@ -2,6 +2,7 @@
 #include "lib/memory_data.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,16 +18,29 @@ static void *memory_need(void *p)
     return p;
 }
 
+/* Never written to while more than one store has it. */
+struct memory_chunk {
+    _Atomic unsigned stores;
+    unsigned char bytes[MEMORY_CHUNK];
+};
+
+static void memory_chunk_free(struct memory_chunk *chunk)
+{
+    if (chunk != NULL && atomic_fetch_sub(&chunk->stores, 1) == 1) {
+        free(chunk);
+    }
+}
+
 static void memory_store_free(struct memory_store *store)
 {
     for (size_t i = 0; i < store->count; i++) {
-        free(store->chunks[i]);
+        memory_chunk_free(store->chunks[i]);
     }
     free(store->chunks);
     memset(store, 0, sizeof *store);
 }
 
-static unsigned char *memory_store_chunk(struct memory_store *store, size_t index)
+static struct memory_chunk **memory_store_place(struct memory_store *store, size_t index)
 {
     if (index >= store->count) {
         size_t count = index + 1 > 2 * store->count ? index + 1 : 2 * store->count;
@@ -34,10 +48,23 @@ static unsigned char *memory_store_chunk(struct memory_store *store, size_t inde
         memset(store->chunks + store->count, 0, (count - store->count) * sizeof *store->chunks);
         store->count = count;
     }
-    if (store->chunks[index] == NULL) {
-        store->chunks[index] = memory_need(calloc(1, MEMORY_CHUNK));
+    return &store->chunks[index];
+}
+
+/* A chunk that may be written to. */
+static unsigned char *memory_store_chunk(struct memory_store *store, size_t index)
+{
+    struct memory_chunk **place = memory_store_place(store, index), *shared = *place;
+    if (shared == NULL) {
+        *place = memory_need(calloc(1, sizeof **place));
+        atomic_store(&(*place)->stores, 1);
+    } else if (atomic_load(&shared->stores) > 1) {
+        *place = memory_need(malloc(sizeof **place));
+        atomic_init(&(*place)->stores, 1);
+        memcpy((*place)->bytes, shared->bytes, MEMORY_CHUNK);
+        memory_chunk_free(shared);
     }
-    return store->chunks[index];
+    return (*place)->bytes;
 }
 
 static void memory_store_get(const struct memory_store *store, void *buf, size_t len, uint64_t offset)
@@ -48,7 +75,7 @@ static void memory_store_get(const struct memory_store *store, void *buf, size_t
         size_t at = (size_t)(offset % MEMORY_CHUNK);
         size_t bytes = len < MEMORY_CHUNK - at ? len : MEMORY_CHUNK - at;
         if (index < store->count && store->chunks[index] != NULL) {
-            memcpy(to, store->chunks[index] + at, bytes);
+            memcpy(to, store->chunks[index]->bytes + at, bytes);
         } else {
             memset(to, 0, bytes);
         }
@@ -58,24 +85,34 @@ static void memory_store_get(const struct memory_store *store, void *buf, size_t
     }
 }
 
+static bool memory_is_zero(const unsigned char *bytes, size_t len)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
 static void memory_store_put(struct memory_store *store, const void *buf, size_t len, uint64_t offset)
 {
     const unsigned char *from = buf;
     while (len > 0) {
-        size_t at = (size_t)(offset % MEMORY_CHUNK);
+        size_t index = (size_t)(offset / MEMORY_CHUNK), at = (size_t)(offset % MEMORY_CHUNK);
         size_t bytes = len < MEMORY_CHUNK - at ? len : MEMORY_CHUNK - at;
-        memcpy(memory_store_chunk(store, (size_t)(offset / MEMORY_CHUNK)) + at, from, bytes);
+        /* Zeros where nothing was put are there already. */
+        if (*memory_store_place(store, index) != NULL || !memory_is_zero(from, bytes)) {
+            memcpy(memory_store_chunk(store, index) + at, from, bytes);
+        }
         from += bytes;
         len -= bytes;
         offset += bytes;
     }
 }
 
+/* `to` is empty. */
 static void memory_store_copy(struct memory_store *to, const struct memory_store *from)
 {
     for (size_t i = 0; i < from->count; i++) {
         if (from->chunks[i] != NULL) {
-            memcpy(memory_store_chunk(to, i), from->chunks[i], MEMORY_CHUNK);
+            atomic_fetch_add(&from->chunks[i]->stores, 1);
+            *memory_store_place(to, i) = from->chunks[i];
         }
     }
 }
@@ -188,7 +225,7 @@ static void memory_data_cut(struct memory_data *data, uint64_t from, uint64_t to
     enum {
         PIECE = 1 << 20
     };
-    unsigned char *zeros = memory_need(calloc(1, PIECE));
+    unsigned char *zeros = memory_need(calloc(1, to - from < PIECE ? (size_t)(to - from) : PIECE));
     for (uint64_t size_now = data->size_now; from < to; data->size_now = size_now) {
         size_t bytes = to - from < PIECE ? (size_t)(to - from) : PIECE;
         struct memory_write *write = memory_data_begin(data, zeros, bytes, from);

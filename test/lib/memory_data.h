@@ -16,9 +16,9 @@ enum {
     MEMORY_SECTOR = 512
 };
 
-/* Bytes that are zero where nothing was ever put. */
+/* Bytes that are zero where nothing was ever put. Stores share what they have in common. */
 struct memory_store {
-    unsigned char **chunks;
+    struct memory_chunk **chunks;
     size_t count;
 };
 

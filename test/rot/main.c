@@ -105,7 +105,7 @@ static char at_now[256];
 static void say_where(int sig)
 {
     (void)!write(STDERR_FILENO, at_now, strlen(at_now));
-    (void)signal(sig, SIG_DFL);
+    /* The handler was for once only. */
     (void)raise(sig);
 }
 
@@ -113,7 +113,8 @@ static void say_where_on_signals(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM};
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        (void)signal(signals[i], say_where);
+        struct sigaction action = {.sa_handler = say_where, .sa_flags = (int)SA_RESETHAND};
+        (void)sigaction(signals[i], &action, NULL);
     }
 }
 

