@@ -33,10 +33,12 @@ static unsigned saved(struct test_sample *s, uint64_t segment, uint64_t offset, 
     struct vv_salvage salvage = {.bytes = NULL};
     struct vv_salvaged record;
     struct vv_chain chain;
+    struct vv_scan scan;
     uint64_t before = 0;
     unsigned mask = 0;
     assert_int_equal(vv_chain_load(&chain, &s->memory.io, dir, NULL), 0);
-    vv_salvage_read(&salvage, &s->memory.io, dir, &damage, vv_record_log_seed(chain.manifest.uuid));
+    assert_int_equal(vv_scan_init(&scan, &s->memory.io), 0);
+    vv_salvage_read(&salvage, &scan, dir, &damage, vv_record_log_seed(chain.manifest.uuid));
     while (vv_salvage_next(&salvage, &record)) {
         assert_true(record.lsn >= first && record.lsn <= last && record.lsn > before);
         assert_int_equal(record.segment, segment);
@@ -46,6 +48,7 @@ static unsigned saved(struct test_sample *s, uint64_t segment, uint64_t offset, 
     }
     assert_false(vv_salvage_has(&salvage));
     vv_salvage_clear(&salvage);
+    vv_scan_free(&scan);
     vv_chain_free(&chain);
     s->memory.io.dir_close(&s->memory.io, dir);
     return mask;

@@ -15,6 +15,7 @@
 #include "format/record.h"
 #include "lib/fault.h"
 #include "lib/sample.h"
+#include "log/decode.h"
 
 enum {
     FIRST = 4096, /* offset of the first frame */
@@ -79,7 +80,7 @@ static void test_scan__frames(void **state)
         assert_int_equal(frame.offset, FIRST + 512 * i);
         assert_int_equal(frame.bytes, 512);
         assert_int_equal(frame.header.first_lsn, i + 1);
-        assert_int_equal(vv_scan_body(&place.scan, &frame, &body, NULL), 0);
+        assert_int_equal(vv_decode_body(&place.scan, &frame, &body, NULL), 0);
         assert_int_equal(
             vv_record_decode(body, frame.header.raw_bytes, 0,
                              vv_record_seed(vv_record_log_seed(place.chain.manifest.uuid), i + 1), &record,
@@ -141,7 +142,7 @@ static void test_scan__large(void **state)
         open_scan(0);
         assert_int_equal(look_at(FIRST, &frame), cut ? VV_SCAN_BAD_BODY : VV_SCAN_FRAME);
         assert_true(frame.bytes > 3 << 20);
-        assert_int_equal(vv_scan_body(&place.scan, &frame, &body, NULL), 0);
+        assert_int_equal(vv_decode_body(&place.scan, &frame, &body, NULL), 0);
         assert_int_equal(test_sample_is(&place.sample, 1, body + VV_RECORD_HEADER_BYTES, 3 << 20), !cut);
         if (cut) {
             assert_int_equal(body[frame.header.stored_bytes - 9], 0);
