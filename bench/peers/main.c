@@ -23,6 +23,8 @@ struct settings {
     uint64_t space_bytes;
 };
 
+#define ALL_SECTIONS ((1u << COMPARE_COUNT) - 1)
+
 static const struct profile profiles[] = {
     {
         .name = "standard",
@@ -39,6 +41,12 @@ static const struct profile profiles[] = {
         .stream_bytes = {128, 1024, 16384},
         .cost_threads = {1, 32},
         .recover_records = 1000000,
+        .scaling_rounds = 3,
+        .scaling_segments = {1, 10, 100, 1000, 10000},
+        .scaling_threads = {1, 4, 16, 64, 256, 1000},
+        .scaling_bytes = {16, 64, 256, 1u << 10, 4u << 10, 16u << 10, 64u << 10, 256u << 10, 1u << 20,
+                          4u << 20, 16u << 20, 64u << 20},
+        .sections = ALL_SECTIONS & ~(1u << COMPARE_SCALING),
     },
     {
         .name = "full",
@@ -55,6 +63,12 @@ static const struct profile profiles[] = {
         .stream_bytes = {128, 1024, 16384},
         .cost_threads = {1, 32},
         .recover_records = 1000000,
+        .scaling_rounds = 3,
+        .scaling_segments = {1, 10, 100, 1000, 10000},
+        .scaling_threads = {1, 4, 16, 64, 256, 1000},
+        .scaling_bytes = {16, 64, 256, 1u << 10, 4u << 10, 16u << 10, 64u << 10, 256u << 10, 1u << 20,
+                          4u << 20, 16u << 20, 64u << 20},
+        .sections = ALL_SECTIONS,
     },
     {
         .name = "smoke",
@@ -71,11 +85,16 @@ static const struct profile profiles[] = {
         .stream_bytes = {128},
         .cost_threads = {1},
         .recover_records = 5000,
+        .scaling_rounds = 1,
+        .scaling_segments = {1, 4},
+        .scaling_threads = {1, 8},
+        .scaling_bytes = {16, 64u << 10},
+        .sections = ALL_SECTIONS,
         .brief = 1,
     },
 };
 
-#define SPACE_BYTES       (UINT64_C(16) << 30)
+#define SPACE_BYTES       (UINT64_C(24) << 30)
 #define SPACE_BYTES_SMOKE (UINT64_C(4) << 30)
 
 static const char usage_text[] =
@@ -83,19 +102,20 @@ static const char usage_text[] =
     "\n"
     "Measures Varve beside other engines and the bare machine, and writes lines of JSON.\n"
     "  standard          5 rounds, some 15 minutes (default)\n"
-    "  full              9 longer rounds, up to an hour\n"
+    "  full              9 longer rounds, and how costs grow with sizes; up to an hour\n"
     "  smoke             seconds: shows that everything works, not how fast\n"
     "\n"
     "  --dir DIR         where the files go, on the disk to be measured; default: beside this program\n"
     "  --rounds N        1 to 15\n"
-    "  --only SECTION    commit, inflight, stream, recover or cost; may be given again\n"
+    "  --only SECTION    commit, inflight, stream, recover, cost or scaling;\n"
+    "                    may be given again\n"
     "  --threads N       of commit: this number of threads only; may be given again\n"
     "  --bytes N         of commit and stream: this payload only\n"
     "  --peer NAME       this peer only; may be given again\n"
     "  --list            name the peers that are there, and what is missing for the others\n"
     "  --help\n"
     "\n"
-    "Needs 16 GiB of free space, all of which is given back (smoke: 4 GiB).\n"
+    "Needs 24 GiB of free space, all of which is given back (smoke: 4 GiB).\n"
     "Exit codes: 0 measured, 1 a peer failed and was left out, 2 usage, 3 something else failed\n";
 
 static int usage_error(const char *what, const char *about)
@@ -197,7 +217,10 @@ static int set_option(struct settings *settings, int option, const char *value)
         settings->parent = value;
         return 0;
     case 'r':
-        return read_number(value, BENCH_ROUNDS_MAX, &profile->rounds);
+        if (read_number(value, BENCH_ROUNDS_MAX, &profile->rounds) < 0)
+            return -1;
+        profile->scaling_rounds = profile->rounds;
+        return 0;
     case 'o':
         return add_section(&settings->comparison, value);
     case 'p':
@@ -238,7 +261,7 @@ static int parse(int argc, char **argv, struct settings *settings)
     if (done == 0 && optind < argc)
         return usage_error("what is this", argv[optind]);
     if (settings->comparison.sections == 0)
-        settings->comparison.sections = (1u << COMPARE_COUNT) - 1;
+        settings->comparison.sections = settings->comparison.profile.sections;
     return done;
 }
 

@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define SMALL_SEGMENT_BYTES (UINT64_C(1) << 20)
+/* Payloads above this want larger segments than the default ones, which have to hold one. */
+#define LARGE_BYTES         ((size_t)16 << 20)
+#define LARGE_SEGMENT_BYTES (UINT64_C(256) << 20)
+
 struct store {
     struct varve_log *log;
     enum peer_mode mode;
@@ -37,6 +42,10 @@ static int varve_peer_open(const struct peer_setup *setup, void **ret_store)
         return bench_fail(ENOMEM, "varve");
     store->mode = setup->mode;
     options.durability = setup->mode == PEER_DURABLE ? VARVE_GROUP : VARVE_BUFFERED;
+    options.check = setup->check_tail ? VARVE_CHECK_TAIL : VARVE_CHECK_FULL;
+    options.segment_bytes = setup->small_segments ? SMALL_SEGMENT_BYTES : 0;
+    if (setup->bytes_max > LARGE_BYTES)
+        options.segment_bytes = LARGE_SEGMENT_BYTES;
     if (varve_open(setup->dir, &options, &store->log, &error) != VARVE_OK) {
         free(store);
         return bench_fail(0, "%s", error.message);

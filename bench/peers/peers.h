@@ -29,6 +29,8 @@ struct peer_setup {
     size_t bytes_max;      /* the largest payload */
     unsigned sector_bytes; /* what direct I/O needs here */
     int brief;             /* 1 = prepare as little as works: nobody looks at how fast it is */
+    int small_segments;    /* Varve: segments of 1 MiB */
+    int check_tail;        /* Varve: opening checks the end of the log only */
     int keep_log; /* 1 = nothing may leave the log by a checkpoint: the next open has to read it all */
 };
 
@@ -186,10 +188,11 @@ enum compare_section {
     COMPARE_STREAM = 2,
     COMPARE_RECOVER = 3,
     COMPARE_COST = 4,
-    COMPARE_COUNT = 5,
+    COMPARE_SCALING = 5,
+    COMPARE_COUNT = 6,
 };
 
-#define COMPARE_STEPS_MAX 8
+#define COMPARE_STEPS_MAX 16
 
 /* How much is asked, and for how long. Lists end with 0. */
 struct profile {
@@ -204,7 +207,12 @@ struct profile {
     unsigned stream_bytes[COMPARE_STEPS_MAX];
     unsigned cost_threads[COMPARE_STEPS_MAX];
     unsigned recover_records;
-    int brief; /* as in struct peer_setup */
+    unsigned scaling_rounds;
+    unsigned scaling_segments[COMPARE_STEPS_MAX];
+    unsigned scaling_threads[COMPARE_STEPS_MAX];
+    unsigned scaling_bytes[COMPARE_STEPS_MAX];
+    unsigned sections; /* bit set of enum compare_section: those it asks unless others are named */
+    int brief;         /* as in struct peer_setup */
 };
 
 struct comparison {
@@ -251,6 +259,7 @@ int section_inflight(struct comparison *comparison, struct entrant *entrants, si
 int section_stream(struct comparison *comparison, struct entrant *entrants, size_t count);
 int section_recover(struct comparison *comparison, struct entrant *entrants, size_t count);
 int section_cost(struct comparison *comparison, struct entrant *entrants, size_t count);
+int section_scaling(struct comparison *comparison, struct entrant *entrants, size_t count);
 
 /* tracer.c: how many system calls the processes make from start to stop, counted by strace. */
 struct tracer {

@@ -17,7 +17,7 @@ static const struct {
 } sections[COMPARE_COUNT] = {
     [COMPARE_COMMIT] = {"commit", section_commit}, [COMPARE_INFLIGHT] = {"inflight", section_inflight},
     [COMPARE_STREAM] = {"stream", section_stream}, [COMPARE_RECOVER] = {"recover", section_recover},
-    [COMPARE_COST] = {"cost", section_cost},
+    [COMPARE_COST] = {"cost", section_cost},       [COMPARE_SCALING] = {"scaling", section_scaling},
 };
 
 static enum compare_section running; /* for messages */

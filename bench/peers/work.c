@@ -10,7 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LAZY_PIECE 64 /* appends between two looks at the clock where they are not timed */
+/* Appends between two looks at the clock where they are not timed: so many, or so many bytes. */
+#define LAZY_PIECE       64
+#define LAZY_PIECE_BYTES ((size_t)1 << 20)
 
 struct work {
     const struct peer *peer;
@@ -57,11 +59,14 @@ static int append_one(struct worker *worker)
 static int append_many(struct worker *worker)
 {
     struct work *work = worker->arg;
-    for (int i = 0; i < LAZY_PIECE; i++) {
+    int piece =
+        work->bytes > LAZY_PIECE_BYTES / LAZY_PIECE ? (int)(LAZY_PIECE_BYTES / work->bytes) : LAZY_PIECE;
+    int done = 0;
+    do {
         if (work->peer->append(work->store, worker->index, work->payload, work->bytes) < 0)
             return -1;
-    }
-    return LAZY_PIECE;
+    } while (++done < piece);
+    return done;
 }
 
 static int batch_one(struct worker *worker)
@@ -188,6 +193,15 @@ static int scan(struct work *work, struct figures *figures)
     return 0;
 }
 
+static int trim(struct work *work, struct figures *figures)
+{
+    uint64_t began = bench_now_ns();
+    if (work->peer->trim(work->store) < 0)
+        return -1;
+    timed_figures(figures, 1, began);
+    return 0;
+}
+
 static int verify(struct work *work, const struct order *order, struct figures *figures)
 {
     struct peer_setup setup = setup_of(work, order);
@@ -220,7 +234,7 @@ static int obey(struct work *work, const struct order *order, struct figures *fi
     case WORK_VERIFY:
         return verify(work, order, figures);
     case WORK_TRIM:
-        return work->peer->trim(work->store);
+        return trim(work, figures);
     case WORK_CLOSE:
         failed = work->store != NULL ? work->peer->close(work->store) : 0;
         work->store = NULL;

@@ -75,11 +75,37 @@ def recovery_goals(results):
     return found + beside_raw(results, "recovery: beside the bare scan with CRC", cell, "raw-scan", 1 / 3)
 
 
+def grown(results, what, field, small, large, **options):
+    """The figure of a cell that has grown by that of one that has not, within each round."""
+    spread = results.ratio(large, VARVE, VARVE, field, small)
+    if spread is None:
+        return []
+    factor = options.get("factor", 1)
+    spread = Spread(value / factor for value in spread.values)
+    return [Outcome(what, "x", spread, options["limit"], at_least=options.get("at_least", True))]
+
+
+def scaling_goals(results):
+    """Flat, or linear: what is at most twice as dear for each segment, what keeps most of its speed."""
+    few, many = (Cell("scaling", "open", count=count) for count in (100, 10000))
+    found = []
+    for what, title in (("open", "opening"), ("trim", "trimming")):
+        found += grown(results, f"10,000 segments: {title}, for each, beside 100 segments", "seconds",
+                       few._replace(what=what), many._replace(what=what), factor=100, limit=2, at_least=False)
+    found += grown(results, "10,000 segments: appends beside 1 segment", "rate",
+                   Cell("scaling", "append", count=1), Cell("scaling", "append", count=10000), limit=0.8)
+    found += grown(results, "1,000 threads: durable commits beside 64 threads", "rate",
+                   Cell("scaling", "threads", threads=64), Cell("scaling", "threads", threads=1000), limit=1)
+    return found + grown(results, "records of 64 MiB: bytes a second beside 16 KiB", "rate",
+                         Cell("scaling", "stream", 16384), Cell("scaling", "stream", 64 << 20),
+                         factor=1 / 4096, limit=0.5)
+
+
 def judge(results):
     if VARVE not in results.peers:
         return []
     return (commit_goals(results) + event_loop_goals(results) + stream_goals(results) +
-            recovery_goals(results))
+            recovery_goals(results) + scaling_goals(results))
 
 
 def standing(results, cell, field="rate", least=False):

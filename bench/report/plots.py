@@ -6,7 +6,7 @@ import subprocess
 
 from data import RAW, VARVE, Cell
 from goals import recovery_cell
-from sections import size_name
+from sections import SCALING, scaling_cells, size_name
 
 WIDTH, HEIGHT = 860, 500
 
@@ -90,8 +90,9 @@ def curves(results, cells, field, scale=1.0, only=None):
     return "".join(blocks), ", \\\n    ".join(lines)
 
 
-def ticks(values):
-    return "(" + ", ".join(f'"{value:,}" {value}' for value in values) + ")"
+def ticks(values, names=None):
+    names = names or [f"{value:,}" for value in values]
+    return "(" + ", ".join(f'"{name}" {value}' for name, value in zip(names, values)) + ")"
 
 
 def line_plot(results, name, title, cells, **options):
@@ -100,7 +101,7 @@ def line_plot(results, name, title, cells, **options):
                            options.get("only"))
     if not lines:
         return []
-    script = (blocks + f'set logscale xy\nset xtics {ticks([x for x, _ in cells])}\n'
+    script = (blocks + f'set logscale xy\nset xtics {ticks([x for x, _ in cells], options.get("names"))}\n'
               f'set xlabel "{options["xlabel"]}"\nset ylabel "{options["ylabel"]}"\n'
               f'set format y "{options.get("format", "%.0s%c")}"\n'
               f"set xrange [{cells[0][0] * 0.9}:{cells[-1][0] * 1.1}]\n"
@@ -205,9 +206,31 @@ def cost_plots(results):
     return plots
 
 
+# What the y axis of a scaling plot is called, and in which unit its figures come.
+SCALING_AXES = {
+    "seconds": ("time", 1, "%.0s %cs"),
+    "p50_us": ("time until durable", 1e6, "%.0s %cs"),
+    "p99_us": ("time until durable", 1e6, "%.0s %cs"),
+    "rate": ("records per second", 1, "%.0s%c"),
+}
+
+
+def scaling_plots(results):
+    """One for each table; flat lines, or such that grow by the factor of the steps, are as they should be."""
+    plots = []
+    for what, title, _, grows, name, field, _ in SCALING:
+        cells = scaling_cells(results, what, grows)
+        ylabel, scale, form = SCALING_AXES[field]
+        names = [size_name(step) if grows == "size" else f"{step:,}" for step, _ in cells]
+        if len(cells) > 1:
+            plots += line_plot(results, f"scaling-{what}-{field.split('_')[0]}", title, cells, field=field,
+                               scale=scale, xlabel=name, ylabel=ylabel, format=form, names=names)
+    return plots
+
+
 def all_plots(results):
     return (commit_plots(results) + inflight_plots(results) + stream_plots(results) +
-            recovery_plots(results) + cost_plots(results))
+            recovery_plots(results) + cost_plots(results) + scaling_plots(results))
 
 
 def available():

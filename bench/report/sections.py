@@ -36,7 +36,9 @@ class Table:
 
 
 def size_name(size):
-    return f"{size // 1024} KiB" if size % 1024 == 0 else f"{size} B"
+    if size % (1 << 20) == 0:
+        return f"{size >> 20} MiB"
+    return f"{size >> 10} KiB" if size % 1024 == 0 else f"{size} B"
 
 
 def threads_name(threads):
@@ -124,6 +126,35 @@ def cost_tables(results):
     return tables
 
 
+SCALING = (
+    # what, title, unit, the field of the cell that grows, what it is called, field, scale
+    ("open", "Scaling: opening a log, all of it checked", "ms", "count", "segments", "seconds", 1e-3),
+    ("open-tail", "Scaling: opening a log, only its end checked", "ms", "count", "segments", "seconds", 1e-3),
+    ("trim", "Scaling: trimming a log to its last segment", "ms", "count", "segments", "seconds", 1e-3),
+    ("append", "Scaling: appends of 128 B that do not wait", "appends/s", "count", "segments", "rate", 1),
+    ("threads", "Scaling: durable commits of 128 B", "commits/s", "threads", "threads", "rate", 1),
+    ("threads", "Scaling: durable commits of 128 B, p99", "us", "threads", "threads", "p99_us", 1),
+    ("stream", "Scaling: appends that do not wait", "appends/s", "size", "bytes", "rate", 1),
+    ("durable", "Scaling: durable commits, 1 thread, p50", "us", "size", "bytes", "p50_us", 1),
+)
+
+
+def scaling_cells(results, what, grows):
+    return [(step, Cell("scaling", what, **{grows: step})) for step in results.steps("scaling", what, grows)]
+
+
+def scaling_tables(results):
+    tables = []
+    for what, title, unit, grows, name, field, scale in SCALING:
+        cells = scaling_cells(results, what, grows)
+        for half in (cells[:6], cells[6:]):
+            columns = [(size_name(step) if grows == "size" else f"{step:,} {name}", cell)
+                       for step, cell in half]
+            if columns:
+                tables.append(Table(title, unit, columns, field=field, scale=scale, judged=False))
+    return tables
+
+
 def all_tables(results):
     return (commit_tables(results) + inflight_tables(results) + stream_tables(results) +
-            recovery_tables(results) + cost_tables(results))
+            recovery_tables(results) + cost_tables(results) + scaling_tables(results))

@@ -58,6 +58,8 @@ for name in ("raw-append", "raw-zeroed", "raw-direct", "varve"):
 for name, each in (("lmdb", 2), ("redis", 1), ("sqlite", 1), ("bdb-log", 1), ("wiredtiger", 1)):
     for line in figures.get(("commit", "durable", name), []):
         assert line["threads"] > 1 or (line["syncs"] - each) * line["operations"] >= -2, line
+for what in ("open", "open-tail", "append", "trim", "threads", "stream", "durable"):
+    assert len(figures["scaling", what, "varve"]) == 2, what
 # In flight: one write carries many.
 for line in figures["inflight", "durable", "varve"]:
     assert line.get("syncs", 0) * line["operations"] < line["operations"] / 2 + 2, line
