@@ -126,9 +126,9 @@ static void test_options__numbers(void **state)
     refuse(WITH(.slot_bytes = 4095), "slot_bytes");
     refuse(WITH(.slot_bytes = 4097), "slot_bytes");
     refuse(WITH(.slot_bytes = 8192 + 512), "slot_bytes");
-    refuse(WITH(.slot_bytes = 65 * mib), "slot_bytes");
+    refuse(WITH(.slot_bytes = 65U << 20), "slot_bytes");
     accept(WITH(.slot_bytes = 4096));
-    accept(WITH(.slot_bytes = 64 * mib, .segment_bytes = 2048 * mib));
+    accept(WITH(.slot_bytes = 64U << 20, .segment_bytes = 2048 * mib));
     refuse(WITH(.slot_count = 2), "slot_count");
     refuse(WITH(.slot_count = 5), "slot_count");
     refuse(WITH(.slot_count = 512), "slot_count");
