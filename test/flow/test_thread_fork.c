@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "lib/child.h"
 #include "lib/crew.h"
 #include "lib/tmp.h"
 
@@ -51,7 +52,7 @@ static void *run_appender(void *arg)
 #define CHILD_EXPECT(condition, status) \
     do {                                \
         if (!(condition))               \
-            _exit(status);              \
+            test_child_exit(status);    \
     } while (0)
 
 static void live_in_child(struct varve_log *log)
@@ -69,7 +70,7 @@ static void live_in_child(struct varve_log *log)
     CHILD_EXPECT(varve_trim(log, 1, &first) == VARVE_E_FORKED, 15);
     CHILD_EXPECT(varve_cursor_open(log, VARVE_POLICY_TRUNCATE, &cursor, &error) == VARVE_E_FORKED, 16);
     CHILD_EXPECT(varve_close(log, &error) == VARVE_E_FORKED, 17);
-    _exit(0);
+    test_child_exit(0);
 }
 
 static void run_forks(enum varve_durability durability)
@@ -112,7 +113,7 @@ static void run_forks(enum varve_durability durability)
         char c;
 
         close(pipes[1]);
-        _exit(read(pipes[0], &c, 1) == 0 ? 0 : 1);
+        test_child_exit(read(pipes[0], &c, 1) == 0 ? 0 : 1);
     }
     atomic_store(&f.stop, 1);
     for (unsigned i = 0; i < THREADS; i++)

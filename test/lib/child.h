@@ -11,6 +11,9 @@
  */
 int test_child_run(int (*fn)(void *arg), void *arg);
 
+/* Ends a forked child, of this or of any other making, without what the parent has to do at its exit. */
+_Noreturn void test_child_exit(int status);
+
 /* For the child: from now on the system call `number` (SYS_...) fails with `error`. False where the kernel
  * does not allow this. Source: seccomp(2), SECCOMP_RET_ERRNO. */
 bool test_child_deny(long number, int error);

@@ -227,7 +227,7 @@ static int work_under_signals(void *arg)
         while (kill(me, SIGUSR1) == 0) {
             usleep(100);
         }
-        _exit(0);
+        test_child_exit(0);
     }
     TEST_CHILD_CHECK(pest > 0);
     for (int i = 0; i < 100; i++) {

@@ -81,7 +81,7 @@ static void test_lock__dies_with_its_process(void **state)
     assert_int_equal(pipe(other.go), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        _exit(other_holds(&other));
+        test_child_exit(other_holds(&other));
     }
     assert_int_equal(read(other.ready[0], &byte, 1), 1);
     assert_int_equal(varve_open(path, &plain, &log, &error), VARVE_E_LOCKED);
@@ -141,7 +141,7 @@ static void test_lock__fork(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         alarm(30);
-        _exit(child_of_log(log, cursor));
+        test_child_exit(child_of_log(log, cursor));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
@@ -169,7 +169,7 @@ static void test_lock__child_outlives_parent(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         if (varve_open(path, &plain, &log, NULL) != 0 || varve_append(log, "12345678", 8, NULL) != 0) {
-            _exit(1);
+            test_child_exit(1);
         }
         pid_t grandchild = fork();
         if (grandchild == 0) {
@@ -183,7 +183,7 @@ static void test_lock__child_outlives_parent(void **state)
                 pause();
             }
         }
-        _exit(grandchild > 0 ? 0 : 2);
+        test_child_exit(grandchild > 0 ? 0 : 2);
     }
     pid_t grandchild = 0;
     assert_int_equal(read(ready[0], &grandchild, sizeof grandchild), sizeof grandchild);
