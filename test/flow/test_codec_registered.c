@@ -244,7 +244,7 @@ static void test_codec_registered__not_there(void **state)
         struct varve_error error = {0};
         struct varve_log *log;
         assert_int_equal(varve_open(dir, &options, &log, &error), VARVE_E_CODEC);
-        assert_non_null(strstr(error.message, "'runs' (200)"));
+        assert_non_null(strstr(error.message, i == 3 ? "'runs'" : "'runs' (200)"));
     }
     assert_int_equal(sum_of(dir), before);
     /* What can be checked is checked, and what cannot be is said. */
