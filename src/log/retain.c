@@ -49,8 +49,7 @@ void vv_retain_plan(const struct vv_shape *shape, const struct varve_retain_rule
     memset((char *)p + sizeof p->size, 0, sizeof *p - sizeof p->size);
     p->first_lsn = shape->first_lsn;
     while (any_rule(rules) && wanted + 1 < shape->count &&
-           shape->facts[wanted + 1].base_lsn <= shape->durable_lsn + 1 &&
-           may_go(shape, wanted, rules, now_us))
+           shape->facts[wanted + 1].base_lsn <= shape->durable_lsn && may_go(shape, wanted, rules, now_us))
         wanted++;
     while (count < wanted && (!lowest || shape->facts[count + 1].base_lsn <= lowest->lsn))
         count++;

@@ -26,11 +26,11 @@ static size_t count_below(struct varve_log *log, uint64_t lsn, struct vv_segment
     size_t count = 0;
 
     pthread_mutex_lock(&log->segments_mutex);
-    /* The last one is active, or holds the log's end. A segment whose start is not durable yet may still be
-     * moved. */
+    /* The last one is active, or holds the log's end. A segment whose first record is not durable yet may
+     * have no header on disk, or may still be moved: the log must not begin there. */
     while (count + 1 < log->fact_count &&
            log->facts[VV_TOOTH(TRIM_ONE_TOO_MANY) ? count : count + 1].base_lsn <= lsn &&
-           log->facts[count + 1].base_lsn <= atomic_load(&log->durable_lsn) + 1)
+           log->facts[count + 1].base_lsn <= atomic_load(&log->durable_lsn))
         count++;
     if (count > 0)
         *ret_next = log->facts[count];

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/bed.h"
+#include "varve/retain.h"
 
 static const struct varve_options small = {
     .slot_bytes = 16384, .slot_count = 16, .mark_idle_ms = 3600000, .spare_segments = 2};
@@ -149,6 +150,58 @@ static void test_trim__faults(void **state)
     assert_true(told >= 5);
 }
 
+struct filler {
+    struct test_bed *bed;
+    int rc;
+};
+
+static void *filler_run(void *arg)
+{
+    struct filler *filler = arg;
+    filler->rc = test_ledger_fill(&filler->bed->ledger, filler->bed->log, 200);
+    return NULL;
+}
+
+/* A segment that is started has no header on disk before its first frame is: the log must not begin there
+ * yet, whatever a power cut leaves. */
+static void test_trim__not_onto_a_segment_without_a_header(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct test_gate gate = {.op = TEST_OP_WRITE_DSYNC, .prefix = "new-0000000000000002", .shut = 1};
+    struct test_memory cut;
+    pthread_t thread;
+    uint64_t first = 0;
+    struct varve_retain_rules rules = {.size = sizeof rules, .keep_segments = 1};
+    bed_start(&bed, BED_MEMORY, &small, 16000);
+    struct filler filler = {.bed = &bed};
+    test_fault_set_hook(&bed.fault, test_gate_hook, &gate);
+    assert_int_equal(pthread_create(&thread, NULL, filler_run, &filler), 0);
+    BED_UNTIL(atomic_load(&gate.waiting) == 1);
+    assert_int_equal(varve_trim(bed.log, varve_durable_lsn(bed.log) + 1, &first), 0);
+    assert_int_equal(first, 1);
+    assert_int_equal(varve_retain(bed.log, &rules, 0, NULL, NULL), 0);
+    assert_int_equal(varve_first_lsn(bed.log), 1);
+    test_memory_crash(&bed.memory, TEST_CRASH_NOTHING, NULL, &cut);
+    atomic_store(&gate.shut, 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(filler.rc, 0);
+    struct varve_options options = bed.options;
+    struct varve_log *log;
+    options.io = &cut.io;
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(varve_open("log", &options, &log, &bed.error), 0);
+        assert_int_equal(varve_first_lsn(log), 1);
+        assert_int_equal(varve_close(log, NULL), 0);
+    }
+    test_memory_close(&cut);
+    assert_int_equal(varve_trim(bed.log, varve_durable_lsn(bed.log) + 1, &first), 0);
+    assert_true(first > 1);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 static void *trimmer_run(void *arg)
 {
     struct test_bed *bed = arg;
@@ -185,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_trim__spares_are_used_again),
         cmocka_unit_test(test_trim__no_spares),
         cmocka_unit_test(test_trim__faults),
+        cmocka_unit_test(test_trim__not_onto_a_segment_without_a_header),
         cmocka_unit_test(test_trim__beside_appenders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
