@@ -204,6 +204,10 @@ static int take_blank(struct varve_log *log, const struct vv_link *link, struct 
     vv_segment_name(link->number, name);
     if (vv_prepare_number_after(link->number) == link->number)
         return 0; /* the last number is never given: not ours, and nothing could come behind it */
+    /* MANIFEST says that the log begins here. The file vouches for that until a later one says so itself and
+     * is trimmed to; it is not used, for it may hold parts of frames. */
+    if (link->number == log->manifest.first_segment && log->manifest.first_lsn > 1)
+        return 0;
     if (link->file_bytes != log->options.segment_bytes || atomic_load(&log->ready_count) >= 2) {
         rc = io->unlink(io, log->dir, name);
         if (rc != 0)

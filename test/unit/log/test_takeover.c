@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include "lib/bed.h"
+#include "lib/sample.h"
+#include "log/manifest.h"
 
 /* The first life ends before the name of its segment is durable; the second one must not build on that. */
 static void test_takeover__names_are_made_durable(void **state)
@@ -168,6 +170,41 @@ static void test_takeover__last_number(void **state)
     }
 }
 
+/* MANIFEST says that the log begins with a segment that has no header, as after a trim that came too early
+ * and a power cut: however often it is opened, and whether anything is appended or not, it stays so. */
+static void test_takeover__begins_with_a_blank(void **state)
+{
+    (void)state;
+    static uint8_t zeros[1 << 20];
+    for (unsigned records = 0; records < 2; records++) {
+        struct test_sample sample;
+        struct vv_manifest manifest;
+        test_sample_make(&sample, TEST_SAMPLE_SMALL, 3, false);
+        struct varve_dir *dir = test_sample_dir(&sample);
+        assert_int_equal(vv_manifest_read(&sample.memory.io, dir, &manifest, NULL), 0);
+        manifest.first_segment = 2;
+        manifest.first_lsn = 4;
+        manifest.last_lsn = 3;
+        manifest.clean = 0;
+        assert_int_equal(vv_manifest_write(&sample.memory.io, dir, &manifest, NULL), 0);
+        sample.memory.io.dir_close(&sample.memory.io, dir);
+        test_sample_unlink_segment(&sample, 1);
+        test_sample_write_segment(&sample, 2, zeros, sizeof zeros);
+        for (unsigned life = 0; life < 4; life++) {
+            struct varve_log *log = test_sample_open(&sample, VARVE_POLICY_TRUNCATE);
+            assert_int_equal(varve_first_lsn(log), 4);
+            assert_int_equal(varve_last_lsn(log), 3 + records * life);
+            test_sample_append(&sample, log, records);
+            if (life % 2 == 0) {
+                test_sample_crash(&sample, log);
+            } else {
+                assert_int_equal(varve_close(log, NULL), 0);
+            }
+        }
+        test_sample_close(&sample);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_takeover__tidies_up),
         cmocka_unit_test(test_takeover__goes_on),
         cmocka_unit_test(test_takeover__last_number),
+        cmocka_unit_test(test_takeover__begins_with_a_blank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
