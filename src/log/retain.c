@@ -192,7 +192,7 @@ int64_t vv_retain_sleep_us(struct varve_log *log)
     uint64_t now = log->io->monotonic_us(log->io), due = UINT64_MAX;
     uint64_t dirty = atomic_load(&log->pins_dirty_us);
 
-    if (ages(log))
+    if (ages(log) && !atomic_load(&log->failed))
         due = log->retain_looked_us + VV_RETAIN_LOOK_US;
     if (dirty != 0 && dirty + VV_PIN_LATER_US < due)
         due = dirty + VV_PIN_LATER_US;

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/wait.h"
 #include "lib/bed.h"
 #include "lib/clock.h"
 #include "log/stages.h"
@@ -170,6 +171,31 @@ static void test_retain__by_age(void **state)
     bed_end(&bed);
 }
 
+/* In a log that has failed nothing is removed any more, so age brings no work: its thread sleeps. */
+static void test_retain__sleeps_in_a_failed_log(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct test_clock clock;
+    struct varve_options options = small;
+    options.keep_ms = 60 * 1000;
+    bed_init(&bed, BED_MEMORY, &options, 100000);
+    test_clock_init(&clock, &bed.fault.pass.io, UINT64_C(1700000000000000), 1, 7);
+    bed.options.io = &clock.pass.io;
+    assert_int_equal(bed_open(&bed), 0);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 3), 0);
+    assert_true(vv_retain_sleep_us(bed.log) >= 0);
+    vv_fail_log(bed.log, &(struct varve_error){.code = VARVE_E_IO, .message = "the disk is gone"});
+    test_clock_advance(&clock, 3600 * SECOND);
+    vv_retain_tick(bed.log);
+    assert_int_equal(vv_retain_sleep_us(bed.log), VV_WAIT_FOREVER);
+    assert_int_equal(bed_shut(&bed), VARVE_E_IO);
+    test_clock_close(&clock);
+    bed.options.io = &bed.fault.pass.io;
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 static void test_retain__on_demand(void **state)
 {
     (void)state;
@@ -229,9 +255,8 @@ static void test_retain__on_demand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_retain__plan),
-        cmocka_unit_test(test_retain__on_rotation),
-        cmocka_unit_test(test_retain__by_age),
+        cmocka_unit_test(test_retain__plan),      cmocka_unit_test(test_retain__on_rotation),
+        cmocka_unit_test(test_retain__by_age),    cmocka_unit_test(test_retain__sleeps_in_a_failed_log),
         cmocka_unit_test(test_retain__on_demand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
