@@ -140,6 +140,8 @@ struct varve_log {
     struct vv_pins *pins;       /* in force; NULL read-only and in `memory` mode */
     struct vv_pins *pins_next;  /* a change is made here, and takes the place of `pins` once it is on disk */
     uint64_t trim_lsn;          /* records below are being removed, or are gone: nothing can pin them */
+    int untrimmed_code;         /* [files_mutex] why trimming failed, as it was told; 0 = it did not */
+    int untrimmed_errno;        /* [files_mutex] */
     _Atomic uint64_t pins_dirty_us; /* since when moves are not on disk; 0 = all are */
     uint64_t retain_opened;         /* [preparer] segments_opened when it looked at old records last */
     uint64_t retain_looked_us;      /* [preparer] when that was */

@@ -20,6 +20,16 @@
 #include "log/prepare.h"
 #include "log/stages.h"
 
+/* Once for one reason: on a full disk this is tried again and again. files_mutex is held. */
+static void tell_untrimmed(struct varve_log *log, const struct varve_error *error)
+{
+    if (error->code == log->untrimmed_code && error->sys_errno == log->untrimmed_errno)
+        return;
+    log->untrimmed_code = error->code;
+    log->untrimmed_errno = error->sys_errno;
+    vv_fail_message(log, VARVE_MESSAGE_WARNING, "not trimmed: %s", error->message);
+}
+
 /* How many segments at the beginning hold nothing at or above `lsn`, and what follows them. */
 static size_t count_below(struct varve_log *log, uint64_t lsn, struct vv_segment_fact *ret_next)
 {
@@ -59,7 +69,7 @@ static int choose(struct varve_log *log, uint64_t lsn, size_t *ret_count, struct
         log->trim_lsn = ret_next->base_lsn;
     pthread_mutex_unlock(&log->pins_mutex);
     if (rc != 0)
-        vv_fail_message(log, VARVE_MESSAGE_WARNING, "not trimmed: %s", error.message);
+        tell_untrimmed(log, &error);
     return rc;
 }
 
@@ -121,10 +131,11 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
         log->manifest = manifest;
     pthread_mutex_unlock(&log->facts_mutex);
     if (rc != 0) {
-        vv_fail_message(log, VARVE_MESSAGE_WARNING, "not trimmed: %s", error.message);
+        tell_untrimmed(log, &error);
         /* trim_lsn stays: what was written may be on disk all the same, and count after a crash. */
         return rc;
     }
+    log->untrimmed_code = log->untrimmed_errno = 0;
     atomic_store(&log->first_lsn, next->base_lsn);
     for (size_t i = 0; i < count; i++) {
         struct vv_segment_fact fact;
@@ -168,7 +179,8 @@ int varve_trim(struct varve_log *log, uint64_t lsn, uint64_t *ret_first_lsn)
     if (count > 0)
         rc = trim_files(log, count, &next);
     pthread_mutex_unlock(&log->files_mutex);
-    if (count > 0)
+    /* Only if there may be space now: this also comes from the thread that is woken by it. */
+    if (rc == 0 && count > 0)
         vv_prepare_kick(log);
     if (rc == 0 && ret_first_lsn)
         *ret_first_lsn = atomic_load(&log->first_lsn);

@@ -150,6 +150,49 @@ static void test_trim__faults(void **state)
     assert_true(told >= 5);
 }
 
+static void on_message(void *arg, enum varve_message_level level, const char *message)
+{
+    (void)level;
+    if (strstr(message, "not trimmed") != NULL) {
+        atomic_fetch_add((_Atomic unsigned *)arg, 1);
+    }
+}
+
+/* Where nothing could be trimmed there is nothing to wake anybody for, and one message for one reason. */
+static void test_trim__disk_full(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct test_fault_rule rule = {.op = TEST_OP_CREATE, .prefix = "MANIFEST", .times = TEST_FAULT_FOREVER};
+    _Atomic unsigned told = 0;
+    struct varve_options options = small;
+    options.message = on_message;
+    options.message_arg = &told;
+    bed_start(&bed, BED_MEMORY, &options, 100000);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 40), 0);
+    for (unsigned round = 1; round <= 2; round++) {
+        rule.error = round == 1 ? ENOSPC : EIO;
+        test_fault_arm(&bed.fault, &rule);
+        uint32_t kicks = atomic_load(&bed.log->prepare_event);
+        for (unsigned i = 0; i < 5; i++) {
+            assert_true(varve_trim(bed.log, varve_last_lsn(bed.log) + 1, NULL) != 0);
+        }
+        assert_int_equal(atomic_load(&bed.log->prepare_event), kicks);
+        assert_int_equal(atomic_load(&told), round);
+        test_fault_disarm(&bed.fault);
+    }
+    assert_int_equal(varve_trim(bed.log, varve_last_lsn(bed.log) + 1, NULL), 0);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 40), 0);
+    test_fault_arm(&bed.fault, &rule);
+    assert_int_equal(varve_trim(bed.log, varve_last_lsn(bed.log) + 1, NULL), VARVE_E_IO);
+    assert_int_equal(atomic_load(&told), 3);
+    test_fault_disarm(&bed.fault);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed.options.message = NULL;
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 struct filler {
     struct test_bed *bed;
     int rc;
@@ -238,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_trim__spares_are_used_again),
         cmocka_unit_test(test_trim__no_spares),
         cmocka_unit_test(test_trim__faults),
+        cmocka_unit_test(test_trim__disk_full),
         cmocka_unit_test(test_trim__not_onto_a_segment_without_a_header),
         cmocka_unit_test(test_trim__beside_appenders),
     };
