@@ -77,7 +77,17 @@ int vv_pin_load(struct varve_log *log, struct varve_error *ret_error)
     return rc;
 }
 
-/* Writes `pins`, and makes them those in force. pins_mutex is held; `pins` is pins or pins_next. */
+/* What is on disk is not what is in force, from now on if it was until now. pins_mutex is held. */
+static void mark_dirty(struct varve_log *log)
+{
+    if (atomic_load(&log->pins_dirty_us) != 0)
+        return;
+    atomic_store(&log->pins_dirty_us, log->io->monotonic_us(log->io) | 1);
+    vv_prepare_kick(log); /* it sleeps until there is something to do */
+}
+
+/* Writes `pins`, and makes them those in force. After a failure they may be on disk all the same, so those in
+ * force are written again before anything relies on them. pins_mutex is held; `pins` is pins or pins_next. */
 static int put(struct varve_log *log, struct vv_pins *pins, struct varve_error *ret_error)
 {
     char *text = vv_alloc(VV_PINS_BYTES_MAX);
@@ -89,6 +99,8 @@ static int put(struct varve_log *log, struct vv_pins *pins, struct varve_error *
     len = vv_pins_encode(pins, text);
     rc = vv_replace_file(log->io, log->dir, VV_PIN_TEMP, VV_PIN_FILE, text, len);
     vv_free(text);
+    if (rc != 0)
+        mark_dirty(log);
     if (rc != 0)
         return vv_error_set(ret_error, rc == -ENOSPC || rc == -EDQUOT ? VARVE_E_NOSPC : VARVE_E_IO, -rc,
                             VV_PIN_FILE ": cannot be written");
@@ -117,7 +129,7 @@ void vv_pin_tick(struct varve_log *log, bool now)
     rc = vv_pin_settle(log, &error);
     /* Not at once again: a disk that is full stays so for a while. */
     if (rc != 0)
-        atomic_store(&log->pins_dirty_us, log->io->monotonic_us(log->io));
+        atomic_store(&log->pins_dirty_us, log->io->monotonic_us(log->io) | 1);
     pthread_mutex_unlock(&log->pins_mutex);
     if (rc != 0)
         vv_fail_message(log, VARVE_MESSAGE_WARNING, "pins that moved are not on disk yet: %s", error.message);
@@ -263,10 +275,7 @@ static int move_pin(struct varve_log *log, const char *name, uint64_t lsn, unsig
     pins->pin[at].moved_us = vv_log_now_us(log);
     if (!(flags & VARVE_PIN_LATER))
         return put(log, pins, ret_error);
-    if (atomic_load(&log->pins_dirty_us) == 0) {
-        atomic_store(&log->pins_dirty_us, log->io->monotonic_us(log->io) | 1);
-        vv_prepare_kick(log); /* it sleeps until there is something to do */
-    }
+    mark_dirty(log);
     return 0;
 }
 

@@ -364,6 +364,34 @@ static void test_pin__limits(void **state)
     bed_end(&bed);
 }
 
+/* A change that failed may be on disk all the same; the pins in force are written again by themselves. */
+static void test_pin__failed_change_is_undone(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    bed_start(&bed, BED_MEMORY, &small, 1000);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 10), 0);
+    BED_UNTIL(atomic_load(&bed.log->ready_count) >= 1 || atomic_load(&bed.log->room_bytes) > 300000);
+    assert_int_equal(set(&bed, "p", 5), 0);
+    test_fault_fail_once(&bed.fault, TEST_OP_DIR_SYNC, 0, EIO);
+    assert_int_equal(move(&bed, "p", 8, 0), VARVE_E_IO);
+    assert_int_equal(listed(bed.log, "p").lsn, 5);
+    BED_UNTIL(atomic_load(&bed.log->pins_dirty_us) == 0);
+    struct test_memory cut;
+    struct varve_options options = bed.options;
+    struct varve_log *log;
+    test_memory_crash(&bed.memory, TEST_CRASH_ALL, NULL, &cut);
+    options.io = &cut.io;
+    options.flags = VARVE_OPEN_READ_ONLY;
+    assert_int_equal(varve_open("log", &options, &log, NULL), 0);
+    assert_int_equal(listed(log, "p").lsn, 5);
+    assert_int_equal(varve_close(log, NULL), 0);
+    test_memory_close(&cut);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 static void spoil(struct test_bed *bed, uint64_t offset)
 {
     struct varve_io *io = &bed->memory.io;
@@ -458,10 +486,15 @@ static void test_pin__beside_appenders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pin__life),         cmocka_unit_test(test_pin__refused),
-        cmocka_unit_test(test_pin__holds),        cmocka_unit_test(test_pin__crashes),
-        cmocka_unit_test(test_pin__later),        cmocka_unit_test(test_pin__limits),
-        cmocka_unit_test(test_pin__damaged_file), cmocka_unit_test(test_pin__beside_appenders),
+        cmocka_unit_test(test_pin__life),
+        cmocka_unit_test(test_pin__refused),
+        cmocka_unit_test(test_pin__holds),
+        cmocka_unit_test(test_pin__crashes),
+        cmocka_unit_test(test_pin__later),
+        cmocka_unit_test(test_pin__limits),
+        cmocka_unit_test(test_pin__failed_change_is_undone),
+        cmocka_unit_test(test_pin__damaged_file),
+        cmocka_unit_test(test_pin__beside_appenders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
