@@ -274,6 +274,8 @@ static int open_content(struct varve_log *log, struct vv_chain *chain, struct va
     if (rc == 0)
         rc = vv_open_segments(log, chain, &recovered, ret_error);
     if (rc == 0)
+        vv_pin_fit(log, recovered.next_lsn);
+    if (rc == 0)
         rc = mark_in_use(log, ret_error);
     return rc;
 }

@@ -135,6 +135,30 @@ void vv_pin_tick(struct varve_log *log, bool now)
         vv_fail_message(log, VARVE_MESSAGE_WARNING, "pins that moved are not on disk yet: %s", error.message);
 }
 
+void vv_pin_fit(struct varve_log *log, uint64_t next_lsn)
+{
+    bool any = false;
+
+    if (!log->pins)
+        return;
+    for (size_t i = 0; i < log->pins->count; i++) {
+        struct vv_pin *p = &log->pins->pin[i];
+
+        if (p->lsn <= next_lsn)
+            continue;
+        vv_fail_message(log, VARVE_MESSAGE_WARNING,
+                        "pin %s stood at LSN %" PRIu64
+                        ", past the log's end; it holds the next record, %" PRIu64,
+                        p->name, p->lsn, next_lsn);
+        p->lsn = next_lsn;
+        any = true;
+    }
+    if (any)
+        mark_dirty(log);
+    /* If it cannot be written it stays dirty: a log with a full disk is opened all the same. */
+    vv_pin_tick(log, true);
+}
+
 const struct vv_pin *vv_pin_lowest(const struct vv_pins *pins)
 {
     const struct vv_pin *lowest = NULL;

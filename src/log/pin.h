@@ -20,6 +20,10 @@ int vv_pin_read(struct varve_io *io, struct varve_dir *dir, struct vv_pins *ret_
  * above. */
 int vv_pin_load(struct varve_log *log, struct varve_error *ret_error);
 
+/* Opening, after recovery: a crash may have taken records that a pin stood behind. Such pins stand at the
+ * next LSN then, with a warning each: they would not hold what comes in the place of those records. */
+void vv_pin_fit(struct varve_log *log, uint64_t next_lsn);
+
 /* The lowest pin, or NULL when there is none. */
 const struct vv_pin *vv_pin_lowest(const struct vv_pins *pins);
 

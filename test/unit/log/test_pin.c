@@ -364,6 +364,50 @@ static void test_pin__limits(void **state)
     bed_end(&bed);
 }
 
+/* A pin stood at the next record; a crash took records that were not durable. It must hold those that come in
+ * their place. */
+static void test_pin__not_past_the_end(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct test_memory cut, again;
+    struct varve_options options = small;
+    options.durability = VARVE_BUFFERED;
+    bed_start(&bed, BED_MEMORY, &options, 1000);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(test_ledger_append(&bed.ledger, bed.log, VARVE_DURABILITY_DEFAULT, NULL), 0);
+    }
+    assert_int_equal(varve_sync(bed.log), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(test_ledger_append(&bed.ledger, bed.log, VARVE_DURABILITY_DEFAULT, NULL), 0);
+    }
+    assert_int_equal(varve_last_lsn(bed.log), 10);
+    assert_int_equal(set(&bed, "end", 11), 0);
+    assert_int_equal(set(&bed, "low", 3), 0);
+    test_memory_crash(&bed.memory, TEST_CRASH_NOTHING, NULL, &cut);
+    assert_int_equal(bed_shut(&bed), 0);
+    options = bed.options;
+    options.io = &cut.io;
+    struct varve_log *log;
+    assert_int_equal(varve_open("log", &options, &log, NULL), 0);
+    uint64_t last = varve_last_lsn(log);
+    assert_true(last >= 5 && last < 10);
+    assert_int_equal(listed(log, "end").lsn, last + 1);
+    assert_int_equal(listed(log, "low").lsn, 3);
+    /* And on disk, before a record can come. */
+    test_memory_crash(&cut, TEST_CRASH_NOTHING, NULL, &again);
+    assert_int_equal(varve_close(log, NULL), 0);
+    options.io = &again.io;
+    options.flags = VARVE_OPEN_READ_ONLY;
+    assert_int_equal(varve_open("log", &options, &log, NULL), 0);
+    assert_int_equal(listed(log, "end").lsn, last + 1);
+    assert_int_equal(varve_close(log, NULL), 0);
+    test_memory_close(&again);
+    test_memory_close(&cut);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 /* A change that failed may be on disk all the same; the pins in force are written again by themselves. */
 static void test_pin__failed_change_is_undone(void **state)
 {
@@ -492,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_pin__crashes),
         cmocka_unit_test(test_pin__later),
         cmocka_unit_test(test_pin__limits),
+        cmocka_unit_test(test_pin__not_past_the_end),
         cmocka_unit_test(test_pin__failed_change_is_undone),
         cmocka_unit_test(test_pin__damaged_file),
         cmocka_unit_test(test_pin__beside_appenders),
