@@ -466,8 +466,9 @@ static const char *over(const struct varve_pin *p, bool exact)
     return NULL;
 }
 
-/* Drops it, unless it has moved since it was measured. */
-static void drop_late(struct varve_log *log, const struct varve_pin *p, const char *what)
+/* Drops it, unless it is another than the one that was measured: moved, or with other limits. */
+static void drop_late(struct varve_log *log, const struct vv_pin *measured, const struct varve_pin *p,
+                      const char *what)
 {
     struct varve_error error = {.code = 0};
     bool found, dropped = false;
@@ -475,7 +476,7 @@ static void drop_late(struct varve_log *log, const struct varve_pin *p, const ch
 
     pthread_mutex_lock(&log->pins_mutex);
     at = vv_pins_find(log->pins, p->name, &found);
-    if (found && log->pins->pin[at].lsn == p->lsn)
+    if (found && memcmp(&log->pins->pin[at], measured, sizeof *measured) == 0)
         dropped = drop_pin(log, p->name, &error) == 0;
     pthread_mutex_unlock(&log->pins_mutex);
     if (dropped)
@@ -512,7 +513,7 @@ void vv_pin_enforce(struct varve_log *log)
             const char *what = over(&told, exact);
 
             if (what)
-                drop_late(log, &told, what);
+                drop_late(log, &pins->pin[i], &told, what);
         }
     }
     measure_end(&m);

@@ -364,6 +364,36 @@ static void test_pin__limits(void **state)
     bed_end(&bed);
 }
 
+/* While a pin is measured its owner gives it another limit. */
+static int raise_hook(void *arg, const struct test_fault_call *call)
+{
+    struct test_bed *bed = arg;
+    const struct varve_pin higher = {.size = sizeof higher, .name = "p", .max_records = 1000};
+    if (call->op == TEST_OP_PREAD) {
+        test_fault_set_hook(&bed->fault, NULL, NULL);
+        (void)varve_pin_set(bed->log, &higher, NULL);
+    }
+    return 0;
+}
+
+static void test_pin__limit_changes_while_measured(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    bed_start(&bed, BED_MEMORY, &small, 1000);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 10), 0);
+    struct varve_pin pin = pin_named("p", 2);
+    pin.max_bytes = 512;
+    test_fault_set_hook(&bed.fault, raise_hook, &bed);
+    assert_int_equal(varve_pin_set(bed.log, &pin, NULL), 0);
+    vv_pin_enforce(bed.log);
+    assert_int_equal(listed(bed.log, "p").lsn, 2);
+    assert_int_equal(listed(bed.log, "p").max_records, 1000);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 /* A pin stood at the next record; a crash took records that were not durable. It must hold those that come in
  * their place. */
 static void test_pin__not_past_the_end(void **state)
@@ -536,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_pin__crashes),
         cmocka_unit_test(test_pin__later),
         cmocka_unit_test(test_pin__limits),
+        cmocka_unit_test(test_pin__limit_changes_while_measured),
         cmocka_unit_test(test_pin__not_past_the_end),
         cmocka_unit_test(test_pin__failed_change_is_undone),
         cmocka_unit_test(test_pin__damaged_file),
