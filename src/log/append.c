@@ -88,7 +88,7 @@ static int append_large(struct varve_log *log, const struct varve_record *record
     vv_encode_filled(r.slot, 1);
     if (log->in_memory) {
         if (vv_seal_claim(r.slot, r.seq))
-            vv_seal_lead(log, r.slot);
+            vv_seal_lead(log, r.slot, r.seq);
     } else {
         /* The bytes are the caller's: this cannot return before they are on disk, or the log has failed and
          * looks at them no more. */

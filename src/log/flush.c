@@ -47,7 +47,7 @@ static void lead_unclaimed(struct varve_log *log, uint64_t end)
         if (atomic_load(&slot->seq) != seq || vv_word_count(word) == 0 || vv_word_bytes(word) > log->body_max)
             continue;
         if (vv_seal_claim(slot, seq))
-            vv_seal_lead(log, slot);
+            vv_seal_lead(log, slot, seq);
         if (atomic_load(&log->failed))
             return;
     }
@@ -164,11 +164,11 @@ static void write_mark(struct varve_log *log, struct flusher *f, uint64_t now)
          * going to lead; and the mark has to wait for them. */
         lead_unclaimed(log, seq);
         if (vv_seal_claim(slot, seq))
-            vv_seal_lead(log, slot);
+            vv_seal_lead(log, slot, seq);
     } else if (seq == log->flush_seq) {
         (void)vv_seal_claim(slot, seq);
         log->flush_seq++;
-        vv_seal_lead(log, slot);
+        vv_seal_lead(log, slot, seq);
     } else {
         /* Likewise: flush_slots takes them to disk, and the mark behind them. */
         vv_flush_kick(log);

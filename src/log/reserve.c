@@ -144,8 +144,10 @@ static void after_close(struct varve_log *log, struct vv_slot *slot)
     /* In the modes where appenders lead, every slot with records has a leader or was announced to the flusher
      * when its first record came. */
     if (log->in_memory) {
-        if (vv_seal_claim(slot, atomic_load(&slot->seq)))
-            vv_seal_lead(log, slot);
+        uint64_t seq = atomic_load(&slot->seq);
+
+        if (vv_seal_claim(slot, seq))
+            vv_seal_lead(log, slot, seq);
     } else if (!log->leads) {
         vv_flush_kick(log);
     }

@@ -259,10 +259,8 @@ bool vv_seal_relieve(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
     return true;
 }
 
-void vv_seal_lead(struct varve_log *log, struct vv_slot *slot)
+void vv_seal_lead(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
 {
-    uint64_t seq = atomic_load(&slot->seq);
-
     if (log->in_memory) {
         vv_reserve_close(log, slot);
         vv_seal_gather(log, slot);

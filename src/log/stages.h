@@ -40,9 +40,9 @@ void vv_encode_filled(struct vv_slot *slot, uint32_t count);
 /* -- seal.c -- */
 /* Whether the caller is now the one appointed to lead that life of the slot: it must call vv_seal_lead. */
 bool vv_seal_claim(struct vv_slot *slot, uint64_t seq);
-/* Waits for the slot's turn and leads it to disk: seal, place, write, publish. Returns when its write has
- * ended, well or not, or somebody else leads. */
-void vv_seal_lead(struct varve_log *log, struct vv_slot *slot);
+/* Waits for the slot's turn and leads that life of it to disk: seal, place, write, publish. Returns when its
+ * write has ended, well or not, or somebody else leads or has led: then the slot may be in another life. */
+void vv_seal_lead(struct varve_log *log, struct vv_slot *slot, uint64_t seq);
 /* Leads the slot if it is its turn and the one appointed has not woken yet. false: did nothing. */
 bool vv_seal_relieve(struct varve_log *log, struct vv_slot *slot, uint64_t seq);
 /* Waits until every reservation is filled; then sets count, body_bytes, frame_bytes. The slot is closed. */

@@ -75,7 +75,7 @@ int vv_wait_slot(struct varve_log *log, uint64_t seq, uint64_t lsn)
         want_sync(log, lsn);
     while (!settled(log, lsn)) {
         if (log->leads && vv_seal_claim(slot, seq)) {
-            vv_seal_lead(log, slot);
+            vv_seal_lead(log, slot, seq);
             continue;
         }
         if (log->leads && vv_seal_relieve(log, slot, seq))

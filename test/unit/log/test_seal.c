@@ -114,8 +114,38 @@ static void test_seal__relieved(void **state)
     assert_true(vv_seal_relieve(bed.log, r.slot, r.seq));
     assert_int_equal(varve_durable_lsn(bed.log), r.lsn);
     /* The appointed one, when it wakes: there is nothing left to do. */
-    vv_seal_lead(bed.log, r.slot);
+    vv_seal_lead(bed.log, r.slot, r.seq);
     assert_int_equal(bed_stats(&bed).frames, 1);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_end(&bed);
+}
+
+/* One that was appointed and relieved wakes when the slot is in its next life, which another is to lead. */
+static void test_seal__wakes_in_another_life(void **state)
+{
+    (void)state;
+    static const struct varve_record record = {.data = "x", .data_bytes = 1};
+    struct test_bed bed;
+    struct vv_reservation r[2];
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.slot_count = 4, .mark_idle_ms = UINT32_MAX}, 100);
+    for (unsigned life = 0; life < 2; life++) {
+        while (life == 1 && vv_slot_at(bed.log, atomic_load(&bed.log->open_seq)) != r[0].slot) {
+            assert_int_equal(varve_append(bed.log, "x", 1, NULL), 0);
+        }
+        assert_int_equal(vv_reserve_take(bed.log, vv_record_bytes(1, 0), 1, VV_RESERVE_SHARED, 1, &r[life]),
+                         0);
+        vv_encode_record(bed.log, r[life].slot, r[life].offset, r[life].lsn, &record, 1, 1);
+        vv_encode_filled(r[life].slot, 1);
+        assert_true(vv_seal_claim(r[life].slot, r[life].seq));
+        if (life == 0) {
+            assert_true(vv_seal_relieve(bed.log, r[0].slot, r[0].seq));
+        }
+    }
+    assert_ptr_equal(r[0].slot, r[1].slot);
+    vv_seal_lead(bed.log, r[0].slot, r[0].seq);
+    assert_int_equal(varve_durable_lsn(bed.log), r[1].lsn - 1);
+    vv_seal_lead(bed.log, r[1].slot, r[1].seq);
+    assert_int_equal(varve_durable_lsn(bed.log), r[1].lsn);
     assert_int_equal(bed_shut(&bed), 0);
     bed_end(&bed);
 }
@@ -214,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_seal__claimed_once),
         cmocka_unit_test(test_seal__appointed_until_its_turn),
         cmocka_unit_test(test_seal__relieved),
+        cmocka_unit_test(test_seal__wakes_in_another_life),
         cmocka_unit_test(test_seal__waits_for_the_last_copy),
         cmocka_unit_test(test_seal__headers),
     };
