@@ -11,7 +11,8 @@
  * UNSUPPORTED. */
 int vv_export_start(struct varve_log *log, struct varve_error *ret_error);
 
-/* Stops the thread and writes for the last time, where there is one. `forked`: the thread is the parent's. */
+/* Stops the thread and writes for the last time, where there is one. `forked`: the thread is the parent's,
+ * and only this process's copies of the file's descriptor and mapping go. */
 void vv_export_stop(struct varve_log *log, bool forked);
 
 #endif

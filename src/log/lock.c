@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "log/export.h"
 
 static int64_t read_pid(struct varve_io *io, struct varve_file *file)
 {
@@ -130,6 +131,8 @@ static void after_fork_in_child(void)
         renew_mutexes(log);
         log->io->close(log->io, log->lock_file);
         log->lock_file = NULL;
+        /* Its file is locked too, for as long as a copy of the descriptor is open. */
+        vv_export_stop(log, true);
         log->registered = false;
     }
     registry = NULL;

@@ -131,12 +131,52 @@ static void test_export__fork(void **state)
     test_tmp_free(dir);
 }
 
+/* A child that lives on and knows nothing of logs does not keep the file from the next one to export there.
+ */
+static void test_export__child_outlives_the_log(void **state)
+{
+    (void)state;
+    char *dir = test_tmp_new(), *path = test_tmp_join(dir, "metrics"), byte = 0;
+    struct test_bed bed;
+    int status = 0, ready[2], go[2];
+    const struct varve_options options = {.slot_bytes = 16384, .metrics_file = path};
+    bed_start(&bed, BED_MEMORY, &options, 1000);
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        close(go[1]);
+        /* Only now the handlers of fork have run. */
+        _exit(write(ready[1], &byte, 1) == 1 && read(go[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed.options.metrics_file = path;
+    int rc = bed_open(&bed);
+    close(go[0]);
+    close(go[1]);
+    close(ready[0]);
+    close(ready[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(rc, 0);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed.options.metrics_file = NULL;
+    bed_check(&bed);
+    bed_end(&bed);
+    free(path);
+    test_tmp_free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_export__follows),
         cmocka_unit_test(test_export__refused),
         cmocka_unit_test(test_export__fork),
+        cmocka_unit_test(test_export__child_outlives_the_log),
     };
 #ifdef VARVE_NO_METRICS
     puts("skipped: built without metrics");
