@@ -212,6 +212,8 @@ static void counters(struct page *p, const struct varve_stats *s, uint64_t first
 
 static void gauges(struct varve_log *log, struct page *p, const struct varve_stats *s)
 {
+    /* In this order: read the other way round, slots that are published in between would make it negative. */
+    uint64_t published = vv_published(log), opened = atomic_load(&log->open_seq);
     uint64_t segments, used = s->durability == VARVE_MEMORY ? s->reserved_lsn : s->durable_lsn;
 
     pthread_mutex_lock(&log->segments_mutex);
@@ -219,7 +221,7 @@ static void gauges(struct varve_log *log, struct page *p, const struct varve_sta
     pthread_mutex_unlock(&log->segments_mutex);
     const struct number list[] = {
         {"wal_queue_depth", "gauge", "Frames that are open or on their way to disk.",
-         (double)(atomic_load(&log->open_seq) + 1 - vv_published(log))},
+         (double)(opened + 1 - published)},
         {"wal_first_lsn", "gauge", "The first record there is.", (double)s->first_lsn},
         {"wal_last_lsn", "gauge", "The last LSN given out.", (double)s->reserved_lsn},
         {"wal_durable_lsn", "gauge", "Every record up to it survives a power failure.",
