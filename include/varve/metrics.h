@@ -27,7 +27,7 @@ extern "C" {
  * Writes all metrics of the log to `text` and a NUL behind them; *ret_bytes (may be NULL) is their length.
  * `labels`: goes into every sample as it is, `log="orders"` for example, up to 200 bytes; NULL or "" = none.
  * Counters count from opening. Takes no lock that an append waits for. Errors: INVALID (labels) TOO_LARGE
- * (`room`) FORKED UNSUPPORTED. Source: the text format of prometheus.io, version 0.0.4.
+ * (`room`) FORKED UNSUPPORTED NOMEM. Source: the text format of prometheus.io, version 0.0.4.
  */
 VARVE_API int varve_metrics_text(struct varve_log *log, const char *labels, char *text, size_t room,
                                  size_t *ret_bytes);

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -257,10 +258,23 @@ static bool labels_ok(const char *labels)
     return true;
 }
 
+static void histograms(struct varve_log *log, struct page *p)
+{
+    histogram(log, p, "wal_flush_duration_seconds", "How long durable writes and syncs of segments took.",
+              flush_of, &vv_bounds_us, 1e-6);
+    histogram(log, p, "wal_commit_duration_seconds",
+              "From a frame's first record to its being durable; the longest wait of its records.", commit_of,
+              &vv_bounds_us, 1e-6);
+    histogram(log, p, "wal_frame_records", "Records in a frame.", records_of, &vv_bounds_count, 1);
+    histogram(log, p, "transaction_duration_seconds", "How long transactions took, as the program says.",
+              transaction_of, &vv_bounds_us, 1e-6);
+}
+
 int varve_metrics_text(struct varve_log *log, const char *labels, char *text, size_t room, size_t *ret_bytes)
 {
     struct page p = {.text = {.buf = text, .room = room}, .labels = labels ? labels : ""};
     struct varve_stats stats = {.size = sizeof stats};
+    locale_t plain, callers;
     int rc;
 
     if (!text || room == 0 || !labels_ok(p.labels))
@@ -270,17 +284,17 @@ int varve_metrics_text(struct varve_log *log, const char *labels, char *text, si
     rc = varve_stats_get(log, &stats);
     if (rc != 0)
         return rc;
+    /* The format has a point in its numbers, whatever the program's locale has. */
+    plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (plain == (locale_t)0)
+        return VARVE_E_NOMEM;
+    callers = uselocale(plain);
     counters(&p, &stats, log->opened_lsn);
     errors(log, &p);
     gauges(log, &p, &stats);
-    histogram(log, &p, "wal_flush_duration_seconds", "How long durable writes and syncs of segments took.",
-              flush_of, &vv_bounds_us, 1e-6);
-    histogram(log, &p, "wal_commit_duration_seconds",
-              "From a frame's first record to its being durable; the longest wait of its records.", commit_of,
-              &vv_bounds_us, 1e-6);
-    histogram(log, &p, "wal_frame_records", "Records in a frame.", records_of, &vv_bounds_count, 1);
-    histogram(log, &p, "transaction_duration_seconds", "How long transactions took, as the program says.",
-              transaction_of, &vv_bounds_us, 1e-6);
+    histograms(log, &p);
+    (void)uselocale(callers);
+    freelocale(plain);
     if (p.text.full)
         return VARVE_E_TOO_LARGE;
     if (ret_bytes)

@@ -2,6 +2,7 @@
 #include "log/metrics.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 #include "lib/bed.h"
+#include "lib/tmp.h"
 #include "varve/metrics.h"
 
 static char text[VARVE_METRICS_BYTES + 1];
@@ -148,12 +150,56 @@ static void test_metrics__text(void **state)
     bed_end(&bed);
 }
 
+/* A locale whose numbers have a comma, made for this test: no machine is sure to have one. */
+static char *comma_locales(void)
+{
+    char *dir = test_tmp_new(), *source = test_tmp_join(dir, "source"), *out = test_tmp_join(dir, "comma");
+    char command[4500];
+    FILE *file = fopen(source, "we");
+    assert_non_null(file);
+    fputs("LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \"\"\ngrouping -1\nEND LC_NUMERIC\n", file);
+    assert_int_equal(fclose(file), 0);
+    snprintf(command, sizeof command, "localedef -c -i '%s' '%s' >/dev/null 2>&1", source, out);
+    (void)!system(command);
+    free(source);
+    free(out);
+    return dir;
+}
+
+/* Whatever the program's locale, numbers have a point. */
+static void test_metrics__locale(void **state)
+{
+    (void)state;
+    char *dir = comma_locales(), number[16];
+    assert_int_equal(setenv("LOCPATH", dir, 1), 0);
+    bool made = setlocale(LC_NUMERIC, "comma") != NULL;
+    unsetenv("LOCPATH");
+    if (!made) {
+        test_tmp_free(dir);
+        skip(); /* no localedef: not a system with glibc */
+    }
+    struct test_bed bed;
+    const struct varve_options options = {.slot_bytes = 16384};
+    bed_start(&bed, BED_MEMORY, &options, 1000);
+    assert_int_equal(varve_metrics_text(bed.log, NULL, text, sizeof text, NULL), 0);
+    snprintf(number, sizeof number, "%.1f", 0.5);
+    assert_non_null(setlocale(LC_NUMERIC, "C"));
+    assert_string_equal(number, "0,5"); /* the caller's locale is as it was */
+    assert_non_null(strstr(text, "le=\"0.001\""));
+    assert_null(strstr(text, "le=\"0,"));
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+    test_tmp_free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_metrics__follow_the_log),
         cmocka_unit_test(test_metrics__disk),
         cmocka_unit_test(test_metrics__text),
+        cmocka_unit_test(test_metrics__locale),
     };
 #ifdef VARVE_NO_METRICS
     printf("skipped: built without metrics\n");
