@@ -114,6 +114,7 @@ struct varve_log {
     struct vv_segment_fact *facts; /* in the order of their numbers */
     size_t fact_count, fact_room;  /* prepare keeps room ahead, so that placing never allocates */
     struct vv_segment *ready, **ready_tail;
+    uint32_t taken_count; /* taken from the ready, and not in facts yet */
     _Atomic uint32_t ready_count;
     _Atomic uint32_t ready_wanted;
     _Atomic uint32_t takers; /* threads that need one now */

@@ -47,7 +47,8 @@ static int start_segment(struct varve_log *log, struct vv_slot *slot, struct var
     vv_segment_encode(&header, log->header_page);
 
     pthread_mutex_lock(&log->segments_mutex);
-    assert(log->fact_count < log->fact_room);
+    assert(log->fact_count < log->fact_room && log->taken_count > 0);
+    log->taken_count--;
     log->facts[log->fact_count++] = (struct vv_segment_fact){.number = segment->number,
                                                              .base_lsn = segment->base_lsn,
                                                              .bytes = segment->capacity,

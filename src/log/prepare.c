@@ -331,6 +331,7 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
         vv_prepare_discard(log, segment);
         return vv_space_explain(log, rc, name, ret_error);
     }
+    vv_space_made(log);
     vv_prepare_add(log, segment);
     return 0;
 }
@@ -389,10 +390,8 @@ void *vv_prepare_run(void *arg)
             if (!atomic_load(&log->stop_prepare))
                 before = note_outcome(log, rc, &error);
             pthread_mutex_unlock(&log->files_mutex);
-            if (!atomic_load(&log->stop_prepare)) {
+            if (!atomic_load(&log->stop_prepare))
                 report(log, rc, before, was_short, &error);
-                vv_space_look(log); /* before another one is made: a fast log may want it at once */
-            }
         }
         if (!atomic_load(&log->stop_prepare))
             vv_space_look(log);
@@ -420,6 +419,7 @@ static int take(struct varve_log *log, struct vv_segment **ret_segment, struct v
             if (!log->ready)
                 log->ready_tail = &log->ready;
             atomic_fetch_sub(&log->ready_count, 1);
+            log->taken_count++;
         }
         pthread_mutex_unlock(&log->segments_mutex);
         if (segment) {

@@ -29,7 +29,8 @@ static void take_usage(struct varve_log *log, struct usage *ret)
     lowest = vv_pin_lowest(log->pins);
     ret->holder[0] = 0;
     pthread_mutex_lock(&log->segments_mutex);
-    ret->bytes = (atomic_load(&log->ready_count) + (uint64_t)log->spare_count) * log->options.segment_bytes;
+    ret->bytes = (atomic_load(&log->ready_count) + log->taken_count + (uint64_t)log->spare_count) *
+                 log->options.segment_bytes;
     for (size_t i = 0; i < log->fact_count; i++)
         ret->bytes += log->facts[i].bytes;
     if (log->fact_count > 0)
@@ -43,7 +44,8 @@ static void take_usage(struct varve_log *log, struct usage *ret)
     pthread_mutex_unlock(&log->pins_mutex);
 }
 
-int vv_space_allow(struct varve_log *log, struct varve_error *ret_error)
+/* `uncounted`: bytes of a segment that is made and not given out yet. */
+static int allow(struct varve_log *log, uint64_t uncounted, struct varve_error *ret_error)
 {
     uint64_t max_bytes = log->options.max_log_bytes;
     struct usage usage;
@@ -51,12 +53,18 @@ int vv_space_allow(struct varve_log *log, struct varve_error *ret_error)
     if (max_bytes == 0)
         return 0;
     take_usage(log, &usage);
+    usage.bytes += uncounted;
     if (usage.bytes + log->options.segment_bytes <= max_bytes)
         return 0;
     return vv_error_set(ret_error, VARVE_E_LOG_FULL, 0,
                         "segments take %" PRIu64 " bytes, the next one needs %" PRIu64
                         ", max_log_bytes is %" PRIu64 "%s",
                         usage.bytes, log->options.segment_bytes, max_bytes, usage.holder);
+}
+
+int vv_space_allow(struct varve_log *log, struct varve_error *ret_error)
+{
+    return allow(log, 0, ret_error);
 }
 
 int vv_space_explain(struct varve_log *log, int err, const char *name, struct varve_error *ret_error)
@@ -74,17 +82,17 @@ int vv_space_explain(struct varve_log *log, int err, const char *name, struct va
                         log->options.segment_bytes);
 }
 
-/* The same question before it is urgent. */
-static int foresee(struct varve_log *log, struct varve_error *ret_error)
+/* The same question before it is urgent. files_mutex is held. */
+static int foresee(struct varve_log *log, uint64_t uncounted, struct varve_error *ret_error)
 {
     uint64_t free_bytes, needed = log->options.segment_bytes;
     int rc;
 
-    pthread_mutex_lock(&log->files_mutex);
-    rc = log->spare_count > 0 ? 1 : vv_space_allow(log, ret_error);
-    pthread_mutex_unlock(&log->files_mutex);
+    if (log->spare_count > 0)
+        return 0; /* a spare needs no space */
+    rc = allow(log, uncounted, ret_error);
     if (rc != 0)
-        return rc > 0 ? 0 : rc; /* a spare needs no space */
+        return rc;
     if (log->io->space(log->io, log->dir, &free_bytes) != 0 || free_bytes >= needed)
         return 0;
     return vv_error_set(ret_error, VARVE_E_NOSPC, 0,
@@ -92,25 +100,41 @@ static int foresee(struct varve_log *log, struct varve_error *ret_error)
                         needed, free_bytes);
 }
 
-void vv_space_look(struct varve_log *log)
+static void tell(struct varve_log *log, bool near, uint64_t uncounted, const struct varve_error *error)
 {
-    struct varve_error error;
-    uint32_t near, before;
+    bool before = atomic_exchange(&log->space_near, near);
 
-    /* Where one could not be made already, that was told. */
-    if (atomic_load(&log->failed) || atomic_load(&log->space_error) != 0)
-        return;
-    near = foresee(log, &error) != 0;
-    before = atomic_exchange(&log->space_near, near);
     if (near && !before)
         vv_fail_message(log, VARVE_MESSAGE_WARNING,
                         "nearly full: there is room for %" PRIu64 " more bytes of frames, then appends are "
                         "refused: %s",
-                        atomic_load(&log->room_bytes) +
+                        atomic_load(&log->room_bytes) + uncounted +
                             atomic_load(&log->ready_count) * log->options.segment_bytes,
-                        error.message);
+                        error->message);
     else if (!near && before)
         vv_fail_message(log, VARVE_MESSAGE_INFO, "there is room for another segment again");
+}
+
+void vv_space_made(struct varve_log *log)
+{
+    struct varve_error error;
+
+    if (foresee(log, log->options.segment_bytes, &error) != 0)
+        tell(log, true, log->options.segment_bytes, &error);
+}
+
+void vv_space_look(struct varve_log *log)
+{
+    struct varve_error error;
+    bool near;
+
+    /* Where one could not be made already, that was told. */
+    if (atomic_load(&log->failed) || atomic_load(&log->space_error) != 0)
+        return;
+    pthread_mutex_lock(&log->files_mutex);
+    near = foresee(log, 0, &error) != 0;
+    pthread_mutex_unlock(&log->files_mutex);
+    tell(log, near, 0, &error);
 }
 
 int varve_error_space(struct varve_log *log, struct varve_error *ret_error)

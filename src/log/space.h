@@ -12,6 +12,10 @@ int vv_space_allow(struct varve_log *log, struct varve_error *ret_error);
  * needed where that is why. */
 int vv_space_explain(struct varve_log *log, int err, const char *name, struct varve_error *ret_error);
 
+/* A segment is made and not given out yet: warns, once, if the one behind it could not be made. So the
+ * warning comes while a whole segment is left, however fast that is filled. files_mutex is held. */
+void vv_space_made(struct varve_log *log);
+
 /* Warns once when the segment behind the one that is ready could not be made, and takes it back once it
  * could. By the log's own thread, holding no lock. */
 void vv_space_look(struct varve_log *log);

@@ -21,6 +21,8 @@ static const struct varve_options small = {
     .slot_bytes = 16384, .slot_count = 16, .mark_idle_ms = 3600000, .spare_segments = 2};
 
 struct ear {
+    bool late; /* the log is past its cap when it is opened: then there is no segment left to be told of in
+                  time */
     _Atomic unsigned near, again;
 };
 
@@ -31,7 +33,8 @@ static void on_message(void *arg, enum varve_message_level level, const char *te
     if (strstr(text, "nearly full") != NULL && level == VARVE_MESSAGE_WARNING) {
         /* Told as long as a segment is left. */
         const char *number = strstr(text, "there is room for ");
-        if (number == NULL || sscanf(number, "there is room for %llu", &room) != 1 || room < (1 << 20)) {
+        if (number == NULL || sscanf(number, "there is room for %llu", &room) != 1 ||
+            (room < (1 << 20) && !ear->late)) {
             abort();
         }
         atomic_fetch_add(&ear->near, 1);
@@ -125,7 +128,7 @@ static void test_space__over_at_opening(void **state)
 {
     (void)state;
     struct test_bed bed;
-    struct ear ear = {0};
+    struct ear ear = {.late = true};
     start(&bed, &ear, 0);
     assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 120), 0);
     assert_int_equal(bed_shut(&bed), 0);
