@@ -58,4 +58,9 @@ void crash_session_record(struct crash_session *session);
 /* The power fails: the trace begins anew, with one of the states that were possible. */
 void crash_session_power_failure(struct crash_session *session, size_t sector_bytes);
 
+/* Set where a bug was put in on purpose: a log that does not open while it is recorded ends the process with
+ * this code then, and is a failure of the test otherwise. */
+#define CRASH_SESSION_FOUND 3
+extern bool crash_session_has_bug;
+
 #endif

@@ -122,6 +122,10 @@ static void flip_other_bit(struct rot_case *c, uint64_t number)
         at = s->end < s->file_bytes ? test_rng_range(&c->rng, s->end, s->file_bytes - 1) : s->file_bytes - 1;
     } else {
         node = dir->names[test_rng_below(&c->rng, dir->name_count)].node;
+        if (c->fs.nodes[node].size == 0) {
+            rot_say(c, "%s: empty, nothing to change", rot_name_of(c, node));
+            return;
+        }
         at = test_rng_below(&c->rng, c->fs.nodes[node].size);
     }
     uint64_t bit = test_rng_below(&c->rng, 8);
