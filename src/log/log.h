@@ -143,9 +143,10 @@ struct varve_log {
     uint64_t trim_lsn;          /* records below are being removed, or are gone: nothing can pin them */
     int untrimmed_code;         /* [files_mutex] why trimming failed, as it was told; 0 = it did not */
     int untrimmed_errno;        /* [files_mutex] */
-    _Atomic uint64_t pins_dirty_us; /* since when moves are not on disk; 0 = all are */
-    uint64_t retain_opened;         /* [preparer] segments_opened when it looked at old records last */
-    uint64_t retain_looked_us;      /* [preparer] when that was */
+    _Atomic uint64_t pins_dirty_us;  /* since when moves are not on disk; 0 = all are */
+    _Atomic uint64_t segments_begun; /* [atomic: publish] segments whose first frame is durable */
+    uint64_t retain_begun;           /* [preparer] segments_opened and segments_begun when it looked last */
+    uint64_t retain_looked_us;       /* [preparer] when that was */
 
     /* -- the first error -- */
     pthread_mutex_t error_mutex;

@@ -46,7 +46,7 @@ static void init_words(struct varve_log *log)
     pthread_mutex_init(&log->facts_mutex, NULL);
     pthread_mutex_init(&log->error_mutex, NULL);
     log->ready_tail = &log->ready;
-    log->retain_opened = UINT64_MAX;
+    log->retain_begun = UINT64_MAX;
     atomic_store(&log->event_fd, -1);
     atomic_store(&log->ready_wanted, 1);
 }

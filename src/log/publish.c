@@ -16,6 +16,7 @@
 #include "base/wait.h"
 #include "io/event.h"
 #include "log/observer.h"
+#include "log/prepare.h"
 #include "log/stages.h"
 
 static void raise_to(_Atomic uint64_t *word, uint64_t value)
@@ -82,7 +83,7 @@ static void count_returning(struct varve_log *log, struct vv_slot *slot, uint64_
 static void publish_slot(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
 {
     uint64_t end_lsn = atomic_load(&slot->first_lsn) + slot->count - 1;
-    bool records = slot->count != 0;
+    bool records = slot->count != 0, starts = slot->starts_segment;
 
     if (!log->in_memory) {
         if (records)
@@ -106,6 +107,11 @@ static void publish_slot(struct varve_log *log, struct vv_slot *slot, uint64_t s
             tell(log, end_lsn);
         if (atomic_load(&log->flush_sleeps) == VV_FLUSH_ASLEEP)
             vv_flush_kick(log);
+        /* From now on the log may begin with this segment. */
+        if (starts) {
+            atomic_fetch_add(&log->segments_begun, 1);
+            vv_prepare_kick(log);
+        }
     }
 }
 

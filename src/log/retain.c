@@ -2,9 +2,9 @@
 /*
  * retain: looks after old records, in the thread that prepares segments: never in the way of a commit.
  *
- * When a segment was started, every ten seconds where age matters, and as long as there is no space, pins
- * that are over their limits are dropped and the rules of the options are applied. Moves of pins that did not
- * wait are written within about a second.
+ * When a segment was started, and when it is durable, every ten seconds where age matters, and as long as
+ * there is no space, pins that are over their limits are dropped and the rules of the options are applied.
+ * Moves of pins that did not wait are written within about a second.
  *
  * Ways to fail: trim cannot write MANIFEST or PINS: it says so, and the next time comes with the next
  * segment.
@@ -173,15 +173,17 @@ static bool ages(struct varve_log *log)
 
 void vv_retain_tick(struct varve_log *log)
 {
-    uint64_t opened = atomic_load(&log->counters.segments_opened), now = log->io->monotonic_us(log->io);
+    /* Both only grow: once when a segment is started, and again when the log may begin with it. */
+    uint64_t begun = atomic_load(&log->counters.segments_opened) + atomic_load(&log->segments_begun);
+    uint64_t now = log->io->monotonic_us(log->io);
 
     vv_pin_tick(log, false);
     if (atomic_load(&log->failed))
         return;
-    if (opened == log->retain_opened && atomic_load(&log->space_error) == 0 &&
+    if (begun == log->retain_begun && atomic_load(&log->space_error) == 0 &&
         !(ages(log) && now >= log->retain_looked_us + VV_RETAIN_LOOK_US))
         return;
-    log->retain_opened = opened;
+    log->retain_begun = begun;
     log->retain_looked_us = now;
     vv_pin_enforce(log);
     apply(log);

@@ -142,6 +142,45 @@ static void test_retain__on_rotation(void **state)
     bed_end(&bed);
 }
 
+static void *rotate_run(void *arg)
+{
+    struct test_bed *bed = arg;
+    while (atomic_load(&bed->log->counters.segments_opened) < 2) {
+        if (test_ledger_fill(&bed->ledger, bed->log, 1) != 0) {
+            return bed;
+        }
+    }
+    return NULL;
+}
+
+/* A segment lets the one before it go when its first record is durable, and not only when the next one comes.
+ */
+static void test_retain__once_the_next_is_durable(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct test_gate gate = {.op = TEST_OP_WRITE_DSYNC, .prefix = "new-0000000000000002", .shut = 1};
+    struct varve_options options = small;
+    pthread_t thread;
+    void *failed;
+    options.keep_segments = 1;
+    bed_start(&bed, BED_MEMORY, &options, 16000);
+    test_fault_set_hook(&bed.fault, test_gate_hook, &gate);
+    assert_int_equal(pthread_create(&thread, NULL, rotate_run, &bed), 0);
+    BED_UNTIL(atomic_load(&gate.waiting) == 1);
+    for (unsigned i = 0; i < 50; i++) {
+        bed_pause(); /* the log's own thread looks, and finds nothing that may go yet */
+    }
+    assert_int_equal(segments(&bed), 2);
+    atomic_store(&gate.shut, 0);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    BED_UNTIL(segments(&bed) == 1);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 /* Old segments go by time too, in a log where nothing else happens. */
 static void test_retain__by_age(void **state)
 {
@@ -255,8 +294,11 @@ static void test_retain__on_demand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_retain__plan),      cmocka_unit_test(test_retain__on_rotation),
-        cmocka_unit_test(test_retain__by_age),    cmocka_unit_test(test_retain__sleeps_in_a_failed_log),
+        cmocka_unit_test(test_retain__plan),
+        cmocka_unit_test(test_retain__on_rotation),
+        cmocka_unit_test(test_retain__once_the_next_is_durable),
+        cmocka_unit_test(test_retain__by_age),
+        cmocka_unit_test(test_retain__sleeps_in_a_failed_log),
         cmocka_unit_test(test_retain__on_demand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
