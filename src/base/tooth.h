@@ -39,7 +39,7 @@ enum vv_tooth {
 extern enum vv_tooth vv_tooth; /* [const after start] in test/teeth */
 #define VV_TOOTH(name) (vv_tooth == VV_TOOTH_##name)
 #else
-#define VV_TOOTH(name) (0 && VV_TOOTH_##name)
+#define VV_TOOTH(name) (0 && VV_TOOTH_##name != VV_TOOTH_NONE)
 #endif
 
 #endif
