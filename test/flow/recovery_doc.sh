@@ -16,8 +16,11 @@ begin() {
 }
 first=events/wal-0000000000000001.seg
 
-seq -f 'line %.0f' 30000 | "$VARVE" append -q --segment-bytes 1M --batch 500 small
-seq -f 'line %.0f' 80000 | "$VARVE" append -q --segment-bytes 1M --batch 500 large
+# From files: a slow pipe may leave a last batch, and with it a last frame, that is too short to be torn.
+seq -f 'line %.0f' 30000 >lines.small
+seq -f 'line %.0f' 80000 >lines
+"$VARVE" append -q --segment-bytes 1M --batch 500 small <lines.small
+"$VARVE" append -q --segment-bytes 1M --batch 500 large <lines
 cp -r small crashed
 python3 - crashed/MANIFEST <<'PY'
 import re, sys
