@@ -149,11 +149,13 @@ static void test_pin__refused(void **state)
     assert_int_equal(varve_pin_set(bed.log, &pin, NULL), VARVE_E_INVALID);
     assert_int_equal(listed(bed.log, "a").lsn, 3);
     /* All but one by hand: each by itself would be written 255 times. */
+    pthread_mutex_lock(&bed.log->pins_mutex);
     for (unsigned i = 1; i < VARVE_PINS_MAX - 1; i++) {
         struct vv_pin *p = &bed.log->pins->pin[bed.log->pins->count++];
         *p = bed.log->pins->pin[0];
         snprintf(p->name, sizeof p->name, "p%03u", i);
     }
+    pthread_mutex_unlock(&bed.log->pins_mutex);
     assert_int_equal(set(&bed, "q", 5), 0);
     assert_int_equal(set(&bed, "one-more", 5), VARVE_E_LIMIT);
     assert_int_equal(count(bed.log), VARVE_PINS_MAX);
