@@ -13,6 +13,7 @@
     X(PUBLISH_PAST_A_HOLE)    /* a frame counts as durable while one before it is being written */ \
     X(FILL_NOT_AWAITED)       /* a frame goes out while records are copied into it */              \
     X(WAITERS_NOT_WOKEN)      /* nobody wakes those who wait for a frame */                        \
+    X(RELAY_NOT_PASSED)       /* who was woken for others does not wake them */                    \
     X(TURN_NOT_WOKEN)         /* nobody wakes the next leader */                                   \
     X(RING_NOT_WOKEN)         /* nobody wakes those who wait for a slot */                         \
     X(STRICT_SHARES)          /* a record that asks for its own frame gets one with others */      \

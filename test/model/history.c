@@ -93,13 +93,17 @@ static void draw_options(struct model_history *h)
     }
 }
 
-/* A read that fails while the log opens is an error, or is not noticed; it is never an end. */
+/* Reads that fail while the log opens are an error, or are not noticed; they are never an end. One alone may
+ * be tried again, of less. */
 static int open_badly(struct model_history *h, struct varve_error *ret_error)
 {
+    bool segments = test_rng_once_in(&h->rng, 2);
     int rc;
     (void)test_fault_arm(&h->fault, &(struct test_fault_rule){
                                         .op = TEST_OP_PREAD,
-                                        .after = (long)test_rng_below(&h->rng, 12),
+                                        .prefix = segments ? "wal-" : NULL,
+                                        .after = (long)test_rng_below(&h->rng, segments ? 6 : 12),
+                                        .times = (long)test_rng_range(&h->rng, 1, 4),
                                         .action = TEST_FAULT_FAIL,
                                     });
     rc = varve_open(PATH, &h->options, &h->log, ret_error);
