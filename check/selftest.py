@@ -166,6 +166,33 @@ class Symbols(Case):
         self.bad("include/varve/a.h", "", self.library("static int a;\n"))
 
 
+class Teeth(Case):
+    def library(self, source):
+        built = os.path.join(self.root, "a.o")
+        text = self.put("a.c", source)
+        subprocess.run([os.environ.get("CC", "cc"), "-c", "-o", built, text], check=True)
+        return built
+
+    def test_teeth(self):
+        sound = self.library("int varve_a;\n")
+        self.put("src/base/tooth.h", "#define VV_TEETH(X) \\\n    X(NONE) \\\n    X(A) /* one */\n")
+        self.put("test/teeth/teeth.txt", "# BUG | PROGRAM\nA      | model | found\n")
+        decorators = '[CRASH_TOOTH_NONE] = {"none", "x"},\n[CRASH_TOOTH_B] = {"b", "x"},\n'
+        self.put("test/crash/tooth.c", decorators)
+        self.put("docs/TESTING.md", "| A: one | model |\n| b: two | crash |\n")
+        self.good("src/log/a.c", "int f(void) { return VV_TOOTH(A); }\n", sound)
+        self.bad("src/log/a.c", "int f(void) { return 0; } /* VV_TOOTH(A) */\n", sound)
+        self.bad("src/log/a.c", "int f(void) { return VV_TOOTH(A) + VV_TOOTH(C); }\n", sound)
+        self.put("src/log/b.c", "int f(void) { return VV_TOOTH(A); }\n")
+        self.bad("test/teeth/teeth.txt", "# nothing\n", sound)
+        self.put("test/teeth/teeth.txt", "A | model | found\n")
+        self.bad("docs/TESTING.md", "| A: one | model |\n", sound)
+        self.bad("docs/TESTING.md", "| A: one | model |\n| b: two | crash |\n| d: three |\n", sound)
+        self.put("docs/TESTING.md", "| A: one | model |\n| b: two | crash |\n")
+        self.good("src/log/a.c", "", sound)
+        self.bad("src/log/a.c", "", self.library("int vv_tooth;\n"))
+
+
 class Format(Case):
     def test_format(self):
         if not self.module.formatter():
