@@ -104,7 +104,10 @@ int vv_chain_open_file(struct varve_io *io, struct varve_dir *dir, const char *n
                        struct varve_file **ret_file, struct varve_error *ret_error)
 {
     int rc = io->open(io, dir, name, VARVE_IO_READ, ret_file);
+    struct varve_io_stat stat;
 
+    if (rc == -ENOENT && io->stat_name(io, dir, name, &stat) == -ENOENT)
+        return VARVE_E_NOT_FOUND;
     if (rc == -ELOOP || rc == -EMEDIUMTYPE)
         return vv_error_set(ret_error, VARVE_E_NOT_REGULAR, 0, "%s: not a regular file", name);
     if (rc != 0)
@@ -140,20 +143,18 @@ static int read_link(struct vv_chain *chain, struct vv_link *link, struct varve_
     struct varve_io *io = chain->io;
     struct varve_io_stat stat;
     struct varve_file *file;
-    struct varve_error error;
     ssize_t n;
     int rc;
 
     vv_segment_name(link->number, name);
-    rc = vv_chain_open_file(io, chain->dir, chain->only_name[0] ? chain->only_name : name, &file, &error);
-    if (rc != 0 && error.sys_errno == ENOENT)
-        return 1;
-    if (rc != 0) {
-        vv_error_copy(ret_error, &error);
-        return rc;
-    }
+    rc = vv_chain_open_file(io, chain->dir, chain->only_name[0] ? chain->only_name : name, &file, ret_error);
+    if (rc != 0)
+        return rc == VARVE_E_NOT_FOUND ? 1 : rc;
     rc = io->stat(io, file, &stat);
     n = rc == 0 ? read_full(io, file, bytes, sizeof bytes) : rc;
+    /* Else what could not be read would look like a segment that was never used. */
+    if (n >= 0 && (uint64_t)n < vv_min_u64(sizeof bytes, stat.size_bytes))
+        n = -EIO;
     io->close(io, file);
     if (n < 0)
         return vv_error_set(ret_error, VARVE_E_IO, (int)-n, "%s: its header cannot be read", name);

@@ -63,7 +63,8 @@ int vv_chain_load_file(struct vv_chain *chain, struct varve_io *io, struct varve
  * sectors that its header names if that is possible, and all of the file. */
 struct vv_link vv_chain_guess(const struct vv_link *link);
 
-/* Opens a file of the log for reading. Errors: NOT_REGULAR IO (sys_errno ENOENT when there is none). */
+/* Opens a file of the log for reading. Errors: NOT_REGULAR IO; NOT_FOUND, without a message, when there is
+ * none: that is asked twice, for what is there and cannot be opened must not pass for removed. */
 int vv_chain_open_file(struct varve_io *io, struct varve_dir *dir, const char *name,
                        struct varve_file **ret_file, struct varve_error *ret_error);
 

@@ -63,15 +63,21 @@ static int on_damage(void *arg, const struct vv_damage *damage)
     vv_fail_message(c->log, VARVE_MESSAGE_WARNING, "%s; passed over", damage->message);
     if (c->walk.policy != VARVE_POLICY_SKIP)
         return 0;
-    vv_salvage_read(&c->salvage, &c->walk.scan, c->chain.dir, damage,
-                    vv_record_log_seed(c->chain.manifest.uuid));
-    return 0;
+    return vv_salvage_read(&c->salvage, &c->walk.scan, c->chain.dir, damage,
+                           vv_record_log_seed(c->chain.manifest.uuid), &c->error);
 }
 
 /* Whether this process knows the durable LSN itself. */
 static bool at_home(const struct varve_cursor *c)
 {
     return !c->log->read_only;
+}
+
+/* Whether somebody writes the log now. */
+static int ask_live(struct varve_cursor *c, bool *ret_live)
+{
+    *ret_live = true;
+    return at_home(c) ? 0 : vv_lock_held(c->log->io, c->log->dir, ret_live, NULL, &c->error);
 }
 
 static int start_walk(struct varve_cursor *c, uint64_t lsn)
@@ -87,14 +93,13 @@ static int start_walk(struct varve_cursor *c, uint64_t lsn)
     c->walk.accepted = &c->accepted;
     c->walk.damaged = on_damage;
     c->walk.damaged_arg = c;
-    c->walk.live = at_home(c) || vv_lock_held(c->log->io, c->log->dir, NULL);
     c->alone = 0;
     c->body = NULL;
     c->held = false;
     c->time_us = 0;
     c->wanted_lsn = lsn;
     c->wanted_time_us = 0;
-    return 0;
+    return ask_live(c, &c->walk.live);
 }
 
 int varve_cursor_open(struct varve_log *log, enum varve_policy policy, struct varve_cursor **ret_cursor,
@@ -204,7 +209,9 @@ static int may_give(struct varve_cursor *c, bool *ret_may)
     /* A writer may have come since the walk began. Asked after the bytes were read: if there is none now,
      * then they are no write under way. */
     if (!c->walk.live && c->alone != c->walk.scan.bytes_read) {
-        c->walk.live = vv_lock_held(c->log->io, c->log->dir, NULL);
+        rc = ask_live(c, &c->walk.live);
+        if (rc != 0)
+            return rc;
         c->alone = c->walk.scan.bytes_read;
     }
     if (!c->walk.live)
@@ -228,8 +235,11 @@ static int look_again(struct varve_cursor *c, bool *ret_changed)
         if (atomic_load(&c->log->durable_lsn) < c->walk.expected)
             return 0;
     } else {
-        bool live = vv_lock_held(c->log->io, c->log->dir, NULL);
+        bool live;
 
+        rc = ask_live(c, &live);
+        if (rc != 0)
+            return rc;
         *ret_changed = c->walk.live && !live; /* the end is final now, and may be judged */
         c->walk.live = live;
     }

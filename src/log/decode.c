@@ -121,14 +121,12 @@ static int read_large(struct vv_scan *scan, uint64_t at, uint64_t len, struct va
 
         if (n == -EINTR)
             continue;
-        if (n < 0)
-            return vv_error_set(ret_error, VARVE_E_IO, (int)-n,
-                                "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment,
-                                at + done);
-        if (n == 0) {
+        if (n == 0 && at + done >= scan->file_bytes) {
             memset(scan->large + done, 0, len - done);
             break;
         }
+        if (n <= 0)
+            return vv_scan_unread(scan, at + done, n, ret_error);
         done += (uint64_t)n;
     }
     return 0;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "log/chain.h"
 #include "log/export.h"
 
 static int64_t read_pid(struct varve_io *io, struct varve_file *file)
@@ -81,20 +82,32 @@ int vv_lock_take(struct varve_io *io, struct varve_dir *dir, struct varve_file *
     return 0;
 }
 
-bool vv_lock_held(struct varve_io *io, struct varve_dir *dir, int64_t *ret_pid)
+/* The file system has no locks, as on some networks: then nobody can hold one. */
+static bool without_locks(int rc)
+{
+    return rc == -ENOLCK || rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EINVAL;
+}
+
+int vv_lock_held(struct varve_io *io, struct varve_dir *dir, bool *ret_held, int64_t *ret_pid,
+                 struct varve_error *ret_error)
 {
     struct varve_file *file;
-    bool held;
+    int rc = vv_chain_open_file(io, dir, VV_LOCK_NAME, &file, ret_error);
 
     if (ret_pid)
         *ret_pid = -1;
-    if (io->open(io, dir, VV_LOCK_NAME, VARVE_IO_READ, &file) != 0)
-        return false;
-    held = io->lock(io, file, 0) == -EAGAIN;
-    if (held && ret_pid)
+    *ret_held = false;
+    if (rc != 0)
+        return rc == VARVE_E_NOT_FOUND ? 0 : rc;
+    rc = io->lock(io, file, 0);
+    *ret_held = rc == -EAGAIN;
+    if (*ret_held && ret_pid)
         *ret_pid = read_pid(io, file);
     io->close(io, file);
-    return held;
+    if (rc != 0 && rc != -EAGAIN && !without_locks(rc))
+        return vv_error_set(ret_error, VARVE_E_IO, -rc,
+                            VV_LOCK_NAME ": whether somebody writes the log cannot be told");
+    return 0;
 }
 
 /* Every log of this process that has its lock: a fork must find them all. */

@@ -16,4 +16,13 @@ int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_err
 /* Stops the threads and frees everything, however far opening came. */
 void vv_close_free(struct varve_log *log);
 
+/*
+ * Makes durable what a file holds from `offset` to `end`, or to its own end, and nothing vouches for. A sync
+ * alone would not do: if one failed in the life before, the system may count pages as clean that never
+ * reached the disk, and would now say that all is well. So the same bytes are written again, by an ordinary
+ * write, and then synced. Negative errno on failure.
+ */
+int vv_open_write_again(struct varve_io *io, struct varve_dir *dir, const char *name, uint64_t offset,
+                        uint64_t end);
+
 #endif

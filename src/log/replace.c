@@ -13,23 +13,32 @@
 int vv_replace_read(struct varve_io *io, struct varve_dir *dir, const char *name, char *buf, size_t room,
                     size_t *ret_len)
 {
+    struct varve_io_stat stat;
     struct varve_file *file;
     size_t len = 0;
-    ssize_t n;
     int rc = io->open(io, dir, name, VARVE_IO_READ, &file);
 
+    /* Somebody may have made it just now; else what is there and cannot be opened must not pass for missing.
+     */
+    if (rc == -ENOENT && io->stat_name(io, dir, name, &stat) != -ENOENT) {
+        rc = io->open(io, dir, name, VARVE_IO_READ, &file);
+        rc = rc == -ENOENT ? -EIO : rc;
+    }
     if (rc != 0)
         return rc;
-    do {
-        n = io->pread(io, file, buf + len, room - len, len);
+    rc = io->stat(io, file, &stat);
+    while (rc == 0 && len < room && len < stat.size_bytes) {
+        ssize_t n = io->pread(io, file, buf + len, room - len, len);
+
         if (n > 0)
             len += (size_t)n;
-    } while (n == -EINTR || (n > 0 && len < room));
+        else if (n != -EINTR)
+            rc = n == 0 ? -EIO : (int)n;
+    }
     io->close(io, file);
-    if (n < 0)
-        return (int)n;
-    *ret_len = len;
-    return 0;
+    if (rc == 0)
+        *ret_len = len;
+    return rc;
 }
 
 static int write_text(struct varve_io *io, struct varve_file *file, const char *text, size_t len)

@@ -7,7 +7,8 @@
 
 #include "varve/io.h"
 
-/* Reads up to `room` bytes of the file; *ret_len is how many. Negative errno. */
+/* Reads up to `room` bytes of the file; *ret_len is how many. Negative errno; ENOENT only when there is no
+ * such file. */
 int vv_replace_read(struct varve_io *io, struct varve_dir *dir, const char *name, char *buf, size_t room,
                     size_t *ret_len);
 

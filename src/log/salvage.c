@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/error.h"
 #include "log/decode.h"
 
 #define BYTES_MAX (UINT64_C(4) << 20)
@@ -26,33 +27,43 @@ bool vv_salvage_has(const struct vv_salvage *s)
     return s->bytes != NULL;
 }
 
-void vv_salvage_read(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir *dir,
-                     const struct vv_damage *damage, uint32_t log_seed)
+/* Fills s->bytes, as far as the file goes. */
+static int read_bytes(struct vv_salvage *s, struct varve_io *io, struct varve_file *file, uint64_t length)
+{
+    struct varve_io_stat stat;
+    int rc = io->stat(io, file, &stat);
+
+    if (rc == 0)
+        length = vv_min_u64(length, stat.size_bytes - vv_min_u64(s->start, stat.size_bytes));
+    while (rc == 0 && s->length < length) {
+        ssize_t n = io->pread(io, file, s->bytes + s->length, length - s->length, s->start + s->length);
+
+        if (n > 0)
+            s->length += (uint64_t)n;
+        else if (n != -EINTR)
+            rc = n == 0 ? -EIO : (int)n;
+    }
+    return rc;
+}
+
+int vv_salvage_read(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir *dir,
+                    const struct vv_damage *damage, uint32_t log_seed, struct varve_error *ret_error)
 {
     struct varve_io *io = scan->io;
     /* Of a segment without a sound header it is the frames that matter. */
     uint64_t start = damage->offset != 0 ? damage->offset : VV_SEGMENT_HEADER_BYTES, length;
     char name[VV_SEGMENT_NAME_BYTES];
     struct varve_file *file;
+    int rc;
 
     vv_salvage_clear(s);
     if (damage->end_offset <= start || damage->trust == VV_TRUST_NONE)
-        return;
+        return 0;
     length = vv_min_u64(damage->end_offset - start, BYTES_MAX);
     vv_segment_name(damage->segment, name);
-    if (io->open(io, dir, name, VARVE_IO_READ, &file) != 0)
-        return;
-    s->bytes = vv_alloc(length);
-    while (s->bytes && s->length < length) {
-        ssize_t n = io->pread(io, file, s->bytes + s->length, length - s->length, start + s->length);
-
-        if (n == -EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        s->length += (uint64_t)n;
-    }
-    io->close(io, file);
+    rc = vv_chain_open_file(io, dir, name, &file, ret_error);
+    if (rc != 0)
+        return rc == VARVE_E_NOT_FOUND ? 0 : rc;
     s->scan = scan;
     s->segment = damage->segment;
     s->start = start;
@@ -62,6 +73,14 @@ void vv_salvage_read(struct vv_salvage *s, struct vv_scan *scan, struct varve_di
     s->vouched_only = damage->trust == VV_TRUST_VOUCHED;
     s->seed = damage->seed;
     s->sector_bytes = damage->sector_bytes;
+    s->bytes = vv_alloc(length);
+    rc = s->bytes ? read_bytes(s, io, file, length) : -ENOMEM;
+    io->close(io, file);
+    if (rc == 0)
+        return 0;
+    vv_salvage_clear(s);
+    return vv_error_set(ret_error, rc == -ENOMEM ? VARVE_E_NOMEM : VARVE_E_IO, -rc,
+                        "%s: what is damaged in it cannot be read", name);
 }
 
 /* Whether the frame at `at` was written to this place, as far as that can be told: one that was misdirected

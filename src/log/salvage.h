@@ -36,10 +36,10 @@ struct vv_salvage {
     bool decoded;                /* the body is what a codec gave, and ends where that does */
 };
 
-/* Reads the damaged bytes (the first 4 MiB of them). Without memory or at a read error there is nothing to
- * save. `scan` is used while there is: what its decoder gave before is not valid any more. */
-void vv_salvage_read(struct vv_salvage *salvage, struct vv_scan *scan, struct varve_dir *dir,
-                     const struct vv_damage *damage, uint32_t log_seed);
+/* Reads the damaged bytes (the first 4 MiB of them); a file that is gone has nothing to save. `scan` is used
+ * while there is: what its decoder gave before is not valid any more. Errors: IO NOMEM NOT_REGULAR. */
+int vv_salvage_read(struct vv_salvage *salvage, struct vv_scan *scan, struct varve_dir *dir,
+                    const struct vv_damage *damage, uint32_t log_seed, struct varve_error *ret_error);
 bool vv_salvage_has(const struct vv_salvage *salvage);
 /* The next sound record; false: no more, and the bytes are freed. What was given before stays valid until
  * then. */

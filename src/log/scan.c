@@ -27,7 +27,7 @@ int vv_scan_init(struct vv_scan *scan, struct varve_io *io)
 {
     memset(scan, 0, sizeof *scan);
     scan->io = io;
-    scan->window = vv_alloc_aligned(4096, WINDOW_ROOM);
+    scan->window = vv_alloc(WINDOW_ROOM); /* no direct I/O here */
     return scan->window ? 0 : VARVE_E_NOMEM;
 }
 
@@ -44,19 +44,17 @@ int vv_scan_open(struct vv_scan *scan, const struct vv_chain *chain, const struc
                  struct varve_error *ret_error)
 {
     char name[VV_SEGMENT_NAME_BYTES];
-    struct varve_error error;
     int rc;
 
     vv_scan_close(scan);
     vv_segment_name(link->number, name);
     rc = vv_chain_open_file(scan->io, chain->dir, chain->only_name[0] ? chain->only_name : name, &scan->file,
-                            &error);
+                            ret_error);
     if (rc != 0) {
         scan->file = NULL;
-        if (error.sys_errno == ENOENT)
-            return vv_error_set(ret_error, VARVE_E_TRIMMED, 0, "%s was removed while the log was read", name);
-        vv_error_copy(ret_error, &error);
-        return rc;
+        return rc == VARVE_E_NOT_FOUND ? vv_error_set(ret_error, VARVE_E_TRIMMED, 0,
+                                                      "%s was removed while the log was read", name)
+                                       : rc;
     }
     scan->file_bytes = link->file_bytes;
     scan->place = (struct vv_frame_place){
@@ -83,6 +81,12 @@ void vv_scan_refresh(struct vv_scan *scan)
     scan->window_bytes = 0;
 }
 
+int vv_scan_unread(const struct vv_scan *scan, uint64_t offset, ssize_t n, struct varve_error *ret_error)
+{
+    return vv_error_set(ret_error, VARVE_E_IO, n == 0 ? EIO : (int)-n,
+                        "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment, offset);
+}
+
 /* Fills the window from `offset` with at least `len` bytes; zeros stand for what lies past the end of the
  * file. What is read beyond `len` is only read ahead: a bad sector there is no error yet. */
 static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_error *ret_error)
@@ -97,16 +101,16 @@ static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_
 
         if (n == -EINTR)
             continue;
-        if (n < 0 && want > len) {
+        if (n == 0 && offset + got >= scan->file_bytes)
+            break;
+        if (n <= 0 && want > len) {
             want = got > len ? got : len;
             continue;
         }
-        if (n < 0 && !VV_TOOTH(READ_ERROR_IS_END))
-            return vv_error_set(ret_error, VARVE_E_IO, (int)-n,
-                                "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment,
-                                offset + got);
-        if (n <= 0)
+        if (n <= 0 && VV_TOOTH(READ_ERROR_IS_END))
             break;
+        if (n <= 0)
+            return vv_scan_unread(scan, offset + got, n, ret_error);
         got += (size_t)n;
     }
     scan->bytes_read += got;

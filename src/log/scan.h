@@ -74,6 +74,10 @@ void vv_scan_refresh(struct vv_scan *scan);
 int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_scan_status *ret_status,
                  struct varve_error *ret_error);
 
+/* Says that a read at `offset` failed: `n` is what it gave, a negative errno, or 0 before the file's end.
+ * Returns VARVE_E_IO. */
+int vv_scan_unread(const struct vv_scan *scan, uint64_t offset, ssize_t n, struct varve_error *ret_error);
+
 /* Points into the window, at `len` bytes of the file (two sectors more than the window at most); valid until
  * the next call. Errors: IO. */
 int vv_scan_bytes(struct vv_scan *scan, uint64_t offset, size_t len, const uint8_t **ret_bytes,

@@ -100,22 +100,21 @@ static unsigned write_flags(const struct varve_log *log)
     return VARVE_IO_WRITE | (log->direct ? VARVE_IO_DIRECT : 0u);
 }
 
-/*
- * Makes durable what the log's end holds and nothing vouches for. A sync alone would not do: if one failed in
- * the life before, the system may count pages as clean that never reached the disk, and would now say that
- * all is well. So the same bytes are written again, by an ordinary write, and then synced.
- */
-static int write_again(struct varve_log *log, const char *name, uint64_t offset, uint64_t end)
+int vv_open_write_again(struct varve_io *io, struct varve_dir *dir, const char *name, uint64_t offset,
+                        uint64_t end)
 {
-    struct varve_io *io = log->io;
+    struct varve_io_stat stat;
     struct varve_file *file;
     uint8_t *bytes = vv_alloc(AGAIN_BYTES);
-    int rc = bytes ? io->open(io, log->dir, name, VARVE_IO_WRITE, &file) : -ENOMEM;
+    int rc = bytes ? io->open(io, dir, name, VARVE_IO_WRITE, &file) : -ENOMEM;
 
     if (rc != 0) {
         vv_free(bytes);
         return rc;
     }
+    rc = io->stat(io, file, &stat);
+    if (rc == 0)
+        end = vv_min_u64(end, stat.size_bytes);
     while (rc == 0 && offset < end) {
         ssize_t n = io->pread(io, file, bytes, vv_min_u64(end - offset, AGAIN_BYTES), offset);
 
@@ -150,13 +149,13 @@ static int take_last(struct varve_log *log, const struct vv_link *link, const st
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", name);
     rc = log->manifest.clean || VV_TOOTH(NOT_WRITTEN_AGAIN)
              ? 0
-             : write_again(log, name, recovered->unvouched_offset,
-                           vv_min_u64(recovered->end_offset, link->file_bytes));
+             : vv_open_write_again(io, log->dir, name, recovered->unvouched_offset, recovered->end_offset);
     if (rc == 0)
         rc = io->open(io, log->dir, name, write_flags(log), &segment->file);
     if (rc != 0) {
         vv_prepare_discard(log, segment);
-        return vv_error_set(ret_error, VARVE_E_IO, -rc, "%s: cannot be opened and made durable", name);
+        return vv_error_set(ret_error, rc == -ENOMEM ? VARVE_E_NOMEM : VARVE_E_IO, -rc,
+                            "%s: cannot be opened and made durable", name);
     }
     segment->number = link->number;
     segment->capacity = link->header.capacity;
@@ -296,14 +295,26 @@ int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_err
 
     if (rc != 0)
         return vv_error_set(ret_error, rc, 0, "reading the log");
-    walk.live = vv_lock_held(log->io, log->dir, NULL);
+    rc = vv_lock_held(log->io, log->dir, &walk.live, NULL, ret_error);
+    if (rc != 0) {
+        vv_walk_free(&walk);
+        return rc;
+    }
     /* The last segment may hold a header and nothing else: what comes before its base is there all the same.
      */
     last_lsn = walk.expected > log->recovery.first_lsn ? walk.expected - 1 : 0;
     while ((rc = vv_walk_next(&walk, &frame, &error)) == 0)
         last_lsn = walk.expected - 1;
     /* Asked again: a writer may have come since, and what was read be its. */
-    if (walk.live || vv_lock_held(log->io, log->dir, NULL))
+    if (!walk.live) {
+        int held_rc = vv_lock_held(log->io, log->dir, &walk.live, NULL, ret_error);
+
+        if (held_rc != 0) {
+            vv_walk_free(&walk);
+            return held_rc;
+        }
+    }
+    if (walk.live)
         last_lsn = walk.vouched < last_lsn ? walk.vouched : last_lsn;
     atomic_store(&log->durable_lsn, last_lsn);
     log->recovery.last_lsn = last_lsn;
@@ -312,7 +323,8 @@ int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_err
     log->recovery.segment = walk.damage.verdict == VARVE_VERDICT_CLEAN_END ? 0 : walk.damage.segment;
     log->recovery.offset = walk.damage.verdict == VARVE_VERDICT_CLEAN_END ? 0 : walk.damage.offset;
     vv_walk_free(&walk);
-    if (rc == VARVE_E_IO || rc == VARVE_E_NOMEM) {
+    /* Damage is for the cursors to tell, and what was trimmed meanwhile they find out too. */
+    if (rc != VARVE_END && rc != VARVE_E_TRIMMED && rc != vv_walk_code(walk.damage.verdict)) {
         vv_error_copy(ret_error, &error);
         return rc;
     }

@@ -365,7 +365,7 @@ static int weigh(struct vv_walk *walk, const struct vv_scan_frame *frame, enum v
 
 /* Reads a segment whose header is gone, or does not check. Its salt may be gone with it, so that every header
  * of a frame is "broken"; what can be checked all the same is a record's own checksum, which starts from UUID
- * and LSN. */
+ * and LSN. What cannot be read is no evidence of anything, so that is an error. */
 static int gather(struct vv_walk *walk, const struct vv_link *link, struct evidence *ret_evidence,
                   struct varve_error *ret_error)
 {

@@ -37,6 +37,7 @@ struct reading {
 static int open_reading(struct reading *r, const char *path, struct varve_keys *keys,
                         struct varve_error *ret_error)
 {
+    bool live = false;
     int rc = vv_inspect_open_dir(path, r->io, &r->dir, ret_error);
 
     if (rc != 0)
@@ -50,6 +51,8 @@ static int open_reading(struct reading *r, const char *path, struct varve_keys *
     /* A foreign segment is a finding, which verify tells; what is of this log is read all the same. */
     if (rc == VARVE_E_FOREIGN)
         rc = 0;
+    if (rc == 0)
+        rc = vv_lock_held(r->io, r->dir, &live, NULL, ret_error);
     if (rc == 0 && vv_walk_init(&r->walk, &r->chain, 0, VARVE_POLICY_SKIP) != 0)
         rc = vv_error_set(ret_error, VARVE_E_NOMEM, 0, "reading the log");
     if (rc != 0) {
@@ -58,7 +61,7 @@ static int open_reading(struct reading *r, const char *path, struct varve_keys *
         r->io->dir_close(r->io, r->dir);
         return rc;
     }
-    r->walk.live = vv_lock_held(r->io, r->dir, NULL);
+    r->walk.live = live;
     r->log_seed = vv_record_log_seed(r->chain.manifest.uuid);
     return 0;
 }
@@ -377,6 +380,7 @@ int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret
     struct varve_verify_result result = {.size = sizeof result};
     struct reading r = {.io = io ? io : varve_io_system(), .result = &result, .found = &result.found};
     struct varve_info info = {.size = 0};
+    bool alive;
     int rc;
 
     if (!path || !*path || !ret_info || ret_info->size < sizeof ret_info->size)
@@ -388,9 +392,10 @@ int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret
     r.walk.damaged_arg = &r;
     check_chain(&r);
     info_links(&r, &info);
-    info.writer_pid = -1;
-    info.writer_alive = vv_lock_held(r.io, r.dir, &info.writer_pid);
-    rc = info_frames(&r, &info, ret_error);
+    rc = vv_lock_held(r.io, r.dir, &alive, &info.writer_pid, ret_error);
+    info.writer_alive = alive;
+    if (rc == 0)
+        rc = info_frames(&r, &info, ret_error);
     if (rc == 0) {
         info.size = ret_info->size;
         memcpy(ret_info, &info, vv_min_u64(ret_info->size, sizeof info));

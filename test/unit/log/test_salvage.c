@@ -38,7 +38,8 @@ static unsigned saved(struct test_sample *s, uint64_t segment, uint64_t offset, 
     unsigned mask = 0;
     assert_int_equal(vv_chain_load(&chain, &s->memory.io, dir, NULL), 0);
     assert_int_equal(vv_scan_init(&scan, &s->memory.io), 0);
-    vv_salvage_read(&salvage, &scan, dir, &damage, vv_record_log_seed(chain.manifest.uuid));
+    assert_int_equal(
+        vv_salvage_read(&salvage, &scan, dir, &damage, vv_record_log_seed(chain.manifest.uuid), NULL), 0);
     while (vv_salvage_next(&salvage, &record)) {
         assert_true(record.lsn >= first && record.lsn <= last && record.lsn > before);
         assert_int_equal(record.segment, segment);
