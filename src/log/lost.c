@@ -17,12 +17,18 @@
 #include "base/crc.h"
 #include "base/error.h"
 #include "format/segment.h"
+#include "log/open.h"
 #include "log/walk.h"
 
 enum {
     COPY_BYTES = 65536,
     LINE_BYTES = 256
 };
+
+static int error_code(int rc)
+{
+    return rc == -ENOMEM ? VARVE_E_NOMEM : rc == -ENOSPC || rc == -EDQUOT ? VARVE_E_NOSPC : VARVE_E_IO;
+}
 
 static int add_range(struct vv_lost *lost, uint64_t first, uint64_t last)
 {
@@ -63,13 +69,19 @@ static int read_index(struct vv_lost *lost, struct varve_io *io, struct varve_fi
     char buf[4096];
     size_t have = 0;
     uint64_t offset = 0;
+    struct varve_io_stat stat;
+    int rc = io->stat(io, file, &stat);
 
+    if (rc != 0)
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be read");
     for (;;) {
         ssize_t n = io->pread(io, file, buf + have, sizeof buf - have, offset);
         char *line = buf, *end;
 
         if (n == -EINTR)
             continue;
+        if (n == 0 && offset < stat.size_bytes)
+            n = -EIO; /* the file has more */
         if (n < 0)
             return vv_error_set(ret_error, VARVE_E_IO, (int)-n,
                                 VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be read");
@@ -88,6 +100,14 @@ static int read_index(struct vv_lost *lost, struct varve_io *io, struct varve_fi
         else
             memmove(buf, line, have);
     }
+}
+
+/* Opening it has given `rc`: is there no such file? What is there must not pass for missing. */
+static bool is_missing(struct varve_io *io, struct varve_dir *dir, const char *name, int rc)
+{
+    struct varve_io_stat stat;
+
+    return rc == -ENOENT && io->stat_name(io, dir, name, &stat) == -ENOENT;
 }
 
 int vv_lost_load(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir,
@@ -110,7 +130,7 @@ int vv_lost_load(struct vv_lost *lost, struct varve_io *io, struct varve_dir *di
     if (rc == 0) {
         rc = read_index(lost, io, file, ret_error);
         io->close(io, file);
-    } else if (rc == -ENOENT) {
+    } else if (is_missing(io, sub, VV_LOST_INDEX, rc)) {
         rc = 0;
     } else {
         rc = vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be opened");
@@ -147,14 +167,17 @@ uint64_t vv_lost_from(const struct vv_lost *lost, uint64_t first)
     return last;
 }
 
-/* Copies bytes of one open file to another, both of any size. Negative errno. */
+/* Copies bytes of one open file to another, as far as there are any. Negative errno. */
 static int copy_bytes(struct varve_io *io, struct varve_file *from, uint64_t offset, uint64_t end,
                       struct varve_file *to)
 {
     uint8_t *buf = vv_alloc(COPY_BYTES);
     uint64_t at = offset;
-    int rc = buf ? 0 : -ENOMEM;
+    struct varve_io_stat stat;
+    int rc = buf ? io->stat(io, from, &stat) : -ENOMEM;
 
+    if (rc == 0)
+        end = vv_min_u64(end, stat.size_bytes);
     while (rc == 0 && at < end) {
         ssize_t n = io->pread(io, from, buf, vv_min_u64(COPY_BYTES, end - at), at);
         size_t done = 0;
@@ -162,7 +185,7 @@ static int copy_bytes(struct varve_io *io, struct varve_file *from, uint64_t off
         if (n == -EINTR)
             continue;
         if (n <= 0) {
-            rc = (int)n;
+            rc = n == 0 ? -EIO : (int)n;
             break;
         }
         while (rc == 0 && done < (size_t)n) {
@@ -190,7 +213,7 @@ static int set_aside(struct varve_io *io, struct varve_dir *dir, struct varve_di
     vv_segment_name(damage->segment, segment);
     rc = io->open(io, dir, segment, VARVE_IO_READ, &from);
     if (rc != 0)
-        return rc == -ENOENT ? 0 : rc;
+        return is_missing(io, dir, segment, rc) ? 0 : rc;
     rc = io->unlink(io, sub, name);
     if (rc == 0 || rc == -ENOENT)
         rc = io->open(io, sub, name, VARVE_IO_WRITE | VARVE_IO_CREATE, &to);
@@ -266,8 +289,11 @@ int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir
     if (vv_lost_has(lost, damage->lsn_first, damage->lsn_last))
         return 0;
     rc = io->dir_open(io, dir, VV_LOST_DIR, 1, &sub, &created);
-    if (rc == 0 && created)
+    if (rc == 0 && created) {
         rc = io->dir_sync(io, dir);
+        if (rc != 0)
+            io->dir_close(io, sub);
+    }
     if (rc != 0)
         return vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR ": cannot be made");
     if (damage->end_offset > damage->offset) {
@@ -280,9 +306,28 @@ int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir
         rc = io->dir_sync(io, sub);
     io->dir_close(io, sub);
     if (rc != 0)
-        return vv_error_set(ret_error, rc == -ENOSPC ? VARVE_E_NOSPC : VARVE_E_IO, -rc,
+        return vv_error_set(ret_error, error_code(rc), -rc,
                             VV_LOST_DIR ": the damaged bytes cannot be set aside");
     if (add_range(lost, damage->lsn_first, damage->lsn_last) != 0)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, VV_LOST_DIR);
+    return 0;
+}
+
+int vv_lost_keep(struct varve_io *io, struct varve_dir *dir, struct varve_error *ret_error)
+{
+    struct varve_dir *sub;
+    int rc = io->dir_open(io, dir, VV_LOST_DIR, 0, &sub, NULL);
+
+    if (rc == 0) {
+        rc = vv_open_write_again(io, sub, VV_LOST_INDEX, 0, UINT64_MAX);
+        if (rc == 0)
+            rc = io->dir_sync(io, sub);
+        io->dir_close(io, sub);
+    }
+    if (rc == 0)
+        rc = io->dir_sync(io, dir);
+    if (rc != 0)
+        return vv_error_set(ret_error, error_code(rc), -rc,
+                            VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be made durable");
     return 0;
 }

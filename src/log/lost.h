@@ -41,4 +41,8 @@ uint64_t vv_lost_from(const struct vv_lost *lost, uint64_t first);
 int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir,
                 const struct vv_damage *damage, struct varve_error *ret_error);
 
+/* Makes durable what the index holds, and its name: whoever wrote the last line may not have got so far.
+ * Errors: IO NOSPC NOMEM. */
+int vv_lost_keep(struct varve_io *io, struct varve_dir *dir, struct varve_error *ret_error);
+
 #endif

@@ -11,6 +11,7 @@
  */
 #include "log/recover.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct recovering {
     struct varve_log *log;
     struct vv_chain *chain;
     struct vv_lost lost;
+    bool kept; /* the lines that were there are durable */
     uint64_t damaged_segment;
     struct varve_recovery *stats;
     struct varve_error *ret_error;
@@ -53,8 +55,13 @@ static int on_damage(void *arg, const struct vv_damage *damage)
     r->stats->lost_last = damage->lsn_last;
     vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s%s", damage->message,
                     known ? " (set aside before, in lost/)" : "; passed over");
-    if (known || log->read_only || log->in_memory)
+    if (log->read_only || log->in_memory || (known && r->kept))
         return 0;
+    if (known) {
+        /* From now on the log is built on that line. */
+        r->kept = true;
+        return vv_lost_keep(log->io, log->dir, r->ret_error);
+    }
     return vv_lost_add(&r->lost, log->io, log->dir, damage, r->ret_error);
 }
 
@@ -157,6 +164,10 @@ static int read_all(struct recovering *r, struct vv_walk *walk)
         if (rc != 0)
             return rc;
     }
+    /* Nobody trims a log whose lock is held here. */
+    if (rc == VARVE_E_TRIMMED)
+        return vv_error_set(r->ret_error, VARVE_E_IO, ENOENT,
+                            "a segment was taken away while the log was read");
     return rc == VARVE_END ? 0 : rc;
 }
 
