@@ -8,13 +8,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "io/event.h"
 #include "lib/child.h"
 #include "lib/contract.h"
 #include "lib/tmp.h"
@@ -164,12 +167,229 @@ static void test_system__descriptor_limit(void **state)
     test_tmp_free(path);
 }
 
+/* -- the system's errors, each as it comes -- */
+
+struct place {
+    struct varve_io *io;
+    struct varve_dir *dir;
+    struct varve_file *file;
+};
+
+static int list_nothing(void *arg, const char *name)
+{
+    (void)arg;
+    (void)name;
+    return 0;
+}
+
+static int do_pread(struct place *p)
+{
+    char c;
+    return (int)p->io->pread(p->io, p->file, &c, 1, 0);
+}
+
+static int do_write(struct place *p, int dsync)
+{
+    struct iovec iov = {"x", 1};
+    return (int)p->io->pwritev(p->io, p->file, &iov, 1, 0, dsync);
+}
+
+static int do_pwritev(struct place *p)
+{
+    return do_write(p, 0);
+}
+
+static int do_pwritev_dsync(struct place *p)
+{
+    return do_write(p, 1);
+}
+
+static int do_sync(struct place *p)
+{
+    return p->io->sync(p->io, p->file);
+}
+
+static int do_truncate(struct place *p)
+{
+    return p->io->truncate(p->io, p->file, 4096);
+}
+
+static int do_allocate(struct place *p)
+{
+    return p->io->allocate(p->io, p->file, 4096);
+}
+
+static int do_lock(struct place *p)
+{
+    return p->io->lock(p->io, p->file, 1);
+}
+
+static int do_stat(struct place *p)
+{
+    struct varve_io_stat st;
+    return p->io->stat(p->io, p->file, &st);
+}
+
+static int do_stat_name(struct place *p)
+{
+    struct varve_io_stat st;
+    return p->io->stat_name(p->io, p->dir, "file", &st);
+}
+
+static int do_open(struct place *p)
+{
+    return p->io->open(p->io, p->dir, "file", VARVE_IO_READ, &p->file);
+}
+
+static int do_create(struct place *p)
+{
+    int rc = p->io->open(p->io, p->dir, "new", VARVE_IO_WRITE | VARVE_IO_CREATE, &p->file);
+    /* What could not be finished is not left behind. */
+    return faccessat(p->dir->fd, "new", F_OK, 0) == 0 ? 1 : rc;
+}
+
+static int do_rename(struct place *p)
+{
+    return p->io->rename(p->io, p->dir, "file", "other", 0);
+}
+
+static int do_rename_over(struct place *p)
+{
+    return p->io->rename(p->io, p->dir, "file", "other", 1);
+}
+
+static int do_unlink(struct place *p)
+{
+    return p->io->unlink(p->io, p->dir, "file");
+}
+
+static int do_list(struct place *p)
+{
+    return p->io->dir_list(p->io, p->dir, list_nothing, NULL);
+}
+
+static int do_make_dir(struct place *p)
+{
+    return p->io->dir_open(p->io, p->dir, "dir", 1, &p->dir, NULL);
+}
+
+static int do_dir_sync(struct place *p)
+{
+    return p->io->dir_sync(p->io, p->dir);
+}
+
+static int do_dir_sync_parent(struct place *p)
+{
+    return p->io->dir_sync_parent(p->io, p->dir);
+}
+
+static int do_space(struct place *p)
+{
+    uint64_t bytes;
+    return p->io->space(p->io, p->dir, &bytes);
+}
+
+static int do_random(struct place *p)
+{
+    char c;
+    return p->io->random(p->io, &c, 1);
+}
+
+static int do_event(struct place *p)
+{
+    int fd;
+    (void)p;
+    return vv_event_open(&fd);
+}
+
+/* Up to three calls that fail, and what the operation says then. */
+static const struct denial {
+    struct {
+        long call;
+        int error;
+    } denied[3];
+    int (*operation)(struct place *place);
+    int expected;
+} denials[] = {
+    {{{SYS_pread64, EIO}}, do_pread, -EIO},
+    {{{SYS_pwritev, EDQUOT}}, do_pwritev, -EDQUOT},
+    {{{SYS_pwritev2, ENOSYS}, {SYS_pwritev, EIO}}, do_pwritev_dsync, -EIO},
+    {{{SYS_pwritev2, ENOSYS}, {SYS_fdatasync, ENOSPC}}, do_pwritev_dsync, -ENOSPC},
+    {{{SYS_fdatasync, EDQUOT}}, do_sync, -EDQUOT},
+    {{{SYS_ftruncate, EIO}}, do_truncate, -EIO},
+    {{{SYS_ftruncate, EIO}}, do_allocate, -EIO},
+    {{{SYS_fallocate, EDQUOT}}, do_allocate, -EDQUOT},
+    {{{SYS_fallocate, ENOSYS}, {SYS_pwritev, ENOSPC}}, do_allocate, -ENOSPC},
+    {{{SYS_fcntl, ENOLCK}}, do_lock, -ENOLCK},
+    {{{SYS_fcntl, EACCES}}, do_lock, -EAGAIN},
+    {{{SYS_statx, EIO}}, do_stat, -EIO},
+    {{{SYS_statx, EIO}}, do_stat_name, -EIO},
+    {{{SYS_newfstatat, EIO}}, do_open, -EIO},
+    {{{SYS_openat, EIO}}, do_open, -EIO},
+    {{{SYS_fchmod, EPERM}}, do_create, -EPERM},
+    {{{SYS_renameat2, EROFS}}, do_rename, -EROFS},
+    {{{SYS_renameat2, EINVAL}, {SYS_linkat, EIO}}, do_rename, -EIO},
+    {{{SYS_renameat2, EINVAL}, {SYS_linkat, EPERM}, {SYS_newfstatat, EIO}}, do_rename, -EIO},
+    {{{SYS_renameat2, ENOSYS}, {SYS_unlinkat, EROFS}}, do_rename, -EROFS},
+    {{{SYS_renameat, EROFS}}, do_rename_over, -EROFS},
+    {{{SYS_unlinkat, EROFS}}, do_unlink, -EROFS},
+    {{{SYS_openat, EIO}}, do_list, -EIO},
+    {{{SYS_fcntl, EIO}}, do_list, -EIO},
+    {{{SYS_mkdirat, ENOSPC}}, do_make_dir, -ENOSPC},
+    {{{SYS_mkdirat, EEXIST}}, do_make_dir, -ENOENT}, /* made by somebody else, and gone again */
+    {{{SYS_fsync, EIO}}, do_dir_sync, -EIO},
+    {{{SYS_fsync, EIO}}, do_dir_sync_parent, -EIO},
+    {{{SYS_openat, EACCES}, {SYS_syncfs, EIO}}, do_dir_sync_parent, -EIO},
+    {{{SYS_openat, EACCES}}, do_dir_sync_parent, 0}, /* the whole file system is synced instead */
+    {{{SYS_fstatfs, EIO}}, do_space, -EIO},
+    {{{SYS_getrandom, ENOSYS}}, do_random, -ENOSYS},
+    {{{SYS_eventfd2, EMFILE}}, do_event, -EMFILE},
+};
+
+struct denied_place {
+    const char *path;
+    const struct denial *denial;
+};
+
+static int try_denied(void *arg)
+{
+    const struct denied_place *d = arg;
+    struct place p = {.io = varve_io_system()};
+    TEST_CHILD_CHECK(p.io->dir_open(p.io, NULL, d->path, 0, &p.dir, NULL) == 0);
+    TEST_CHILD_CHECK(p.io->open(p.io, p.dir, "file", VARVE_IO_WRITE | VARVE_IO_CREATE, &p.file) == 0);
+    for (int i = 0; i < 3 && d->denial->denied[i].error != 0; i++) {
+        if (!test_child_deny(d->denial->denied[i].call, d->denial->denied[i].error)) {
+            return TEST_CHILD_SKIPPED;
+        }
+    }
+    int rc = d->denial->operation(&p);
+    if (rc != d->denial->expected) {
+        fprintf(stderr, "denial %td: %d, not %d\n", d->denial - denials, rc, d->denial->expected);
+        return 1;
+    }
+    return 0;
+}
+
+static void test_system__errors_are_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof denials / sizeof *denials; i++) {
+        char *path = test_tmp_new();
+        int rc = test_child_run(try_denied, &(struct denied_place){path, &denials[i]});
+        test_tmp_free(path);
+        if (rc == TEST_CHILD_SKIPPED) {
+            skip();
+        }
+        assert_int_equal(rc, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_system__table_is_full),    cmocka_unit_test(test_system__name_is_plain),
         cmocka_unit_test(test_system__keeps_off_stdio),  cmocka_unit_test(test_system__file_size_limit),
-        cmocka_unit_test(test_system__descriptor_limit),
+        cmocka_unit_test(test_system__descriptor_limit), cmocka_unit_test(test_system__errors_are_told),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char *tmp = test_tmp_new();
