@@ -11,9 +11,13 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "lib/codecs.h"
 
 #ifdef VARVE_HAVE_ZSTD
+
+#include <stdbool.h>
+#include <zdict.h>
 
 static void *open_setup(const struct varve_codec_setup *setup)
 {
@@ -140,10 +144,196 @@ static void test_zstd__damaged(void **state)
     vv_codec_zstd.close(decoder);
 }
 
+/* -- dictionaries -- */
+
+enum {
+    SHELF = 6,
+    SAMPLES = 400,
+    SAMPLE_BYTES = 200,
+    DICTIONARY_BYTES = 4096
+};
+
+/* Dictionaries by id, and how often each was asked for. */
+struct shelf {
+    unsigned char bytes[SHELF][DICTIONARY_BYTES];
+    size_t length[SHELF];
+    uint32_t id[SHELF];
+    unsigned asked;
+    int fails;     /* 0, or what asking gives */
+    bool mistaken; /* gives another one */
+};
+
+/* Text that such a dictionary is good for; each subject has words of its own. */
+static size_t sample(char *out, unsigned subject, unsigned number)
+{
+    return (size_t)snprintf(out, SAMPLE_BYTES,
+                            "{\"subject-%u\": \"account\", \"branch\": \"north-%u\", \"amount\": %u, "
+                            "\"currency\": \"EUR\", \"remark\": \"transfer number %u\"}",
+                            subject * 7919, subject, number * 37 % 1000, number);
+}
+
+static void fill_shelf(struct shelf *shelf)
+{
+    static char samples[SAMPLES * SAMPLE_BYTES];
+    memset(shelf, 0, sizeof *shelf);
+    for (unsigned i = 0; i < SHELF; i++) {
+        size_t sizes[SAMPLES], at = 0;
+        for (unsigned k = 0; k < SAMPLES; k++) {
+            sizes[k] = sample(samples + at, i, k);
+            at += sizes[k];
+        }
+        shelf->length[i] = ZDICT_trainFromBuffer(shelf->bytes[i], DICTIONARY_BYTES, samples, sizes, SAMPLES);
+        assert_false(ZDICT_isError(shelf->length[i]));
+        shelf->id[i] = ZDICT_getDictID(shelf->bytes[i], shelf->length[i]);
+        assert_int_not_equal(shelf->id[i], 0);
+    }
+}
+
+static int find_on_shelf(void *arg, uint32_t id, const void **ret_bytes, size_t *ret_length,
+                         struct varve_error *ret_error)
+{
+    struct shelf *shelf = arg;
+    shelf->asked++;
+    for (unsigned i = 0; i < SHELF && shelf->fails == 0; i++) {
+        if (shelf->id[i] == id) {
+            unsigned given = shelf->mistaken ? (i + 1) % SHELF : i;
+            *ret_bytes = shelf->bytes[given];
+            *ret_length = shelf->length[given];
+            return 0;
+        }
+    }
+    ret_error->code = shelf->fails != 0 ? shelf->fails : VARVE_E_DICTIONARY;
+    return ret_error->code;
+}
+
+static size_t pack(const struct shelf *shelf, unsigned i, const char *text, size_t bytes, unsigned char *out)
+{
+    size_t length = 0;
+    void *context = open_setup(&(struct varve_codec_setup){.size = sizeof(struct varve_codec_setup),
+                                                           .dictionary = shelf->bytes[i],
+                                                           .dictionary_bytes = shelf->length[i]});
+    assert_int_equal(vv_codec_zstd.encode(context, text, bytes, out, 2 * SAMPLE_BYTES, &length), 0);
+    vv_codec_zstd.close(context);
+    return length;
+}
+
+static void *open_reader(struct shelf *shelf)
+{
+    return open_setup(&(struct varve_codec_setup){.size = sizeof(struct varve_codec_setup),
+                                                  .decodes = 1,
+                                                  .find_dictionary = find_on_shelf,
+                                                  .find_arg = shelf});
+}
+
+/* A frame says which dictionary it needs; a reader asks for each once, as long as it can keep it. */
+static void test_zstd__dictionaries(void **state)
+{
+    (void)state;
+    struct shelf *shelf = malloc(sizeof *shelf);
+    struct varve_error error = {0};
+    char text[SAMPLE_BYTES], back[SAMPLE_BYTES];
+    unsigned char out[2 * SAMPLE_BYTES], plain[2 * SAMPLE_BYTES];
+    assert_non_null(shelf);
+    fill_shelf(shelf);
+    void *reader = open_reader(shelf), *without = open_level(0);
+    /* Four are kept: the first four are asked for once each, a fifth makes one give way. */
+    static const unsigned order[] = {0, 0, 1, 2, 3, 0, 1, 2, 3, 4, 3, 0};
+    static const unsigned asked[] = {1, 1, 2, 3, 4, 4, 4, 4, 4, 5, 5, 6};
+    for (unsigned k = 0; k < sizeof order / sizeof *order; k++) {
+        size_t bytes = sample(text, order[k], 1000 + k), length = pack(shelf, order[k], text, bytes, out);
+        size_t alone = 0;
+        assert_int_equal(vv_codec_zstd.encode(without, text, bytes, plain, sizeof plain, &alone), 0);
+        assert_true(length < alone);
+        memset(back, 0, sizeof back);
+        assert_int_equal(vv_codec_zstd.decode(reader, NULL, out, length, back, bytes, &error), 0);
+        assert_memory_equal(back, text, bytes);
+        assert_int_equal(shelf->asked, asked[k]);
+    }
+    vv_codec_zstd.close(reader);
+    vv_codec_zstd.close(without);
+    free(shelf);
+}
+
+static void test_zstd__dictionary_not_to_be_had(void **state)
+{
+    (void)state;
+    struct shelf *shelf = malloc(sizeof *shelf);
+    struct varve_error error = {0};
+    char text[SAMPLE_BYTES], back[SAMPLE_BYTES];
+    unsigned char out[2 * SAMPLE_BYTES];
+    assert_non_null(shelf);
+    fill_shelf(shelf);
+    size_t bytes = sample(text, 2, 5), length = pack(shelf, 2, text, bytes, out);
+    void *reader = open_reader(shelf), *alone = open_decoder();
+    assert_int_equal(vv_codec_zstd.decode(alone, NULL, out, length, back, bytes, &error), VARVE_E_DICTIONARY);
+    shelf->mistaken = true;
+    assert_int_equal(vv_codec_zstd.decode(reader, NULL, out, length, back, bytes, &error),
+                     VARVE_E_DICTIONARY);
+    shelf->mistaken = false;
+    shelf->fails = VARVE_E_IO;
+    assert_int_equal(vv_codec_zstd.decode(reader, NULL, out, length, back, bytes, &error), VARVE_E_IO);
+    /* A failure is not kept. */
+    shelf->fails = 0;
+    assert_int_equal(vv_codec_zstd.decode(reader, NULL, out, length, back, bytes, &error), 0);
+    assert_memory_equal(back, text, bytes);
+    vv_codec_zstd.close(reader);
+    vv_codec_zstd.close(alone);
+    free(shelf);
+}
+
+/* zstd has no checksum here: a byte that is turned is found, or gives other bytes of the right number, which
+ * the record's checksum is for. Never more than was promised, never anything else. */
+static void test_zstd__bytes_turned(void **state)
+{
+    (void)state;
+    struct shelf *shelf = malloc(sizeof *shelf);
+    char text[SAMPLE_BYTES];
+    unsigned char out[2 * SAMPLE_BYTES];
+    unsigned corrupt = 0, unknown = 0;
+    assert_non_null(shelf);
+    fill_shelf(shelf);
+    size_t bytes = sample(text, 1, 9), length = pack(shelf, 1, text, bytes, out);
+    void *reader = open_reader(shelf);
+    for (size_t at = 0; at < length; at++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            struct varve_error error = {0};
+            unsigned char *back = malloc(bytes), *part = malloc(length);
+            memcpy(part, out, length);
+            part[at] ^= (unsigned char)(1U << bit);
+            int rc = vv_codec_zstd.decode(reader, NULL, part, length, back, bytes, &error);
+            assert_true(rc == 0 || rc == VARVE_E_CORRUPT || rc == VARVE_E_DICTIONARY);
+            corrupt += rc == VARVE_E_CORRUPT;
+            unknown += rc == VARVE_E_DICTIONARY;
+            free(back);
+            free(part);
+        }
+    }
+    assert_true(corrupt > 50 && unknown > 20);
+    vv_codec_zstd.close(reader);
+    free(shelf);
+}
+
+static void test_zstd__no_memory(void **state)
+{
+    (void)state;
+    struct varve_error error = {0};
+    void *context = NULL;
+    vv_alloc_fail_after(0);
+    assert_int_equal(vv_codec_zstd.open(&(struct varve_codec_setup){.size = sizeof(struct varve_codec_setup)},
+                                        &context, &error),
+                     VARVE_E_NOMEM);
+    vv_alloc_fail_after(-1);
+    assert_null(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_zstd__levels),
+        cmocka_unit_test(test_zstd__dictionaries),
+        cmocka_unit_test(test_zstd__dictionary_not_to_be_had),
+        cmocka_unit_test(test_zstd__bytes_turned),
+        cmocka_unit_test(test_zstd__no_memory),
         cmocka_unit_test(test_zstd__bad_settings),
         cmocka_unit_test(test_zstd__reused),
         cmocka_unit_test(test_zstd__damaged),
