@@ -64,7 +64,7 @@ struct varve_recovery {
  * `options`: NULL = all defaults; read during the call only, but for what it points to. On success *ret_log
  * is the log, to be freed by varve_close. On failure *ret_log is untouched and *ret_error (may be NULL) says
  * why. Errors: INVALID NOMEM IO NOSPC LOCKED CORRUPT TORN HOLE MISSING_SEGMENT FOREIGN VERSION NOT_FOUND
- * EXISTS CODEC NOT_REGULAR FORMAT LIMIT.
+ * EXISTS CODEC NOT_REGULAR FORMAT LIMIT UNSUPPORTED (`direct` where the file system cannot).
  */
 VARVE_API VARVE_MUST_CHECK int varve_open(const char *path, const struct varve_options *options,
                                           struct varve_log **ret_log, struct varve_error *ret_error);
@@ -101,7 +101,8 @@ struct varve_record {
  * Appends `bytes` bytes at `data` with type 0 and returns when the log's durability mode is satisfied.
  * *ret_lsn (may be NULL): its LSN. An error leaves nothing of the record in the log, except READONLY and
  * SYNC: then the record was not acknowledged and may or may not be found at the next open. Errors: INVALID
- * TOO_LARGE BACKPRESSURE NOSPC LOG_FULL READONLY SYNC FORKED.
+ * TOO_LARGE BACKPRESSURE READONLY SYNC FORKED; NOSPC LOG_FULL LIMIT IO NOMEM: there is no room, and no
+ * further segment could be made.
  */
 VARVE_API int varve_append(struct varve_log *log, const void *data, size_t bytes, uint64_t *ret_lsn);
 

@@ -365,33 +365,42 @@ static void report(struct varve_log *log, int rc, int before, bool was_short, co
         vv_event_signal(atomic_load(&log->event_fd));
 }
 
+/* Makes one and says how that went. */
+static int make_next(struct varve_log *log)
+{
+    struct varve_error error;
+    bool was_short = false;
+    int before = 0, rc;
+
+    /* Noted under the same lock: whoever has removed files knows that no outcome of before is to come. */
+    pthread_mutex_lock(&log->files_mutex);
+    rc = make_segment(log, &error);
+    if (rc == 0)
+        was_short = atomic_exchange(&log->space_short, 0);
+    if (!atomic_load(&log->stop_prepare))
+        before = note_outcome(log, rc, &error);
+    pthread_mutex_unlock(&log->files_mutex);
+    if (!atomic_load(&log->stop_prepare))
+        report(log, rc, before, was_short, &error);
+    return rc;
+}
+
 void *vv_prepare_run(void *arg)
 {
     struct varve_log *log = arg;
-    struct varve_error error;
 
     while (!atomic_load(&log->stop_prepare)) {
         uint32_t seen = atomic_load(&log->prepare_event);
         int rc = 0;
 
-        close_retired(log);
-        vv_retain_tick(log);
-        while (rc == 0 && !atomic_load(&log->stop_prepare) && !atomic_load(&log->failed) &&
-               atomic_load(&log->ready_count) < wanted(log)) {
-            bool was_short = false;
-            int before = 0;
-
-            /* Noted under the same lock: whoever has removed files knows that no outcome of before is to
-             * come. */
-            pthread_mutex_lock(&log->files_mutex);
-            rc = make_segment(log, &error);
-            if (rc == 0)
-                was_short = atomic_exchange(&log->space_short, 0);
-            if (!atomic_load(&log->stop_prepare))
-                before = note_outcome(log, rc, &error);
-            pthread_mutex_unlock(&log->files_mutex);
-            if (!atomic_load(&log->stop_prepare))
-                report(log, rc, before, was_short, &error);
+        /* Before each one, for writers that take them as fast as they are made leave no other moment. */
+        for (;;) {
+            close_retired(log);
+            vv_retain_tick(log);
+            if (rc != 0 || atomic_load(&log->stop_prepare) || atomic_load(&log->failed) ||
+                atomic_load(&log->ready_count) >= wanted(log))
+                break;
+            rc = make_next(log);
         }
         if (!atomic_load(&log->stop_prepare))
             vv_space_look(log);

@@ -158,14 +158,47 @@ static void test_prepare__name_is_taken(void **state)
     bed_end(&bed);
 }
 
+/* Makes the preparer meet, before each segment, a log that has taken all those that there were. */
+static int when_all_are_taken(void *arg, const struct test_fault_call *call)
+{
+    struct test_bed *bed = arg;
+    if (call->op == TEST_OP_ALLOCATE && strncmp(call->name, "new-", 4) == 0) {
+        while (atomic_load(&bed->log->ready_count) > 0 && !atomic_load(&bed->log->stop_prepare)) {
+            bed_pause();
+        }
+    }
+    return 0;
+}
+
+/* Writers that take segments as fast as they are made: those behind are closed and removed all the same. */
+static void test_prepare__writers_never_rest(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    long open_most = 0;
+    bed_start(&bed, BED_MEMORY,
+              &(struct varve_options){.slot_bytes = 16384, .mark_idle_ms = 3600000, .keep_segments = 2},
+              15000);
+    atomic_store(&bed.log->ready_wanted, 2);
+    test_fault_set_hook(&bed.fault, when_all_are_taken, &bed);
+    for (int i = 0; i < 4000; i++) {
+        assert_int_equal(test_ledger_append(&bed.ledger, bed.log, VARVE_DURABILITY_DEFAULT, NULL), 0);
+        long now = atomic_load(&bed.fault.open_files);
+        open_most = now > open_most ? now : open_most;
+    }
+    assert_true(varve_durable_lsn(bed.log) - varve_first_lsn(bed.log) < 1500);
+    assert_true(open_most < 12);
+    test_fault_set_hook(&bed.fault, NULL, NULL);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_end(&bed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prepare__name_is_taken),
-        cmocka_unit_test(test_prepare__tries_again),
-        cmocka_unit_test(test_prepare__failing_leaves_nothing),
-        cmocka_unit_test(test_prepare__is_spare),
-        cmocka_unit_test(test_prepare__slow),
+        cmocka_unit_test(test_prepare__name_is_taken), cmocka_unit_test(test_prepare__writers_never_rest),
+        cmocka_unit_test(test_prepare__tries_again),   cmocka_unit_test(test_prepare__failing_leaves_nothing),
+        cmocka_unit_test(test_prepare__is_spare),      cmocka_unit_test(test_prepare__slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
