@@ -80,7 +80,11 @@ static ssize_t glass_pread(struct varve_io *io, struct varve_file *file, void *b
     size_t good = readable(glass, glass_of(file), len, offset);
     if (good == 0 && len > 0) {
         glass->raised = true;
-        return glass->tooth == ROT_TOOTH_READ_ERROR_IS_END ? 0 : -EIO;
+        if (glass->tooth != ROT_TOOTH_READ_ERROR_IS_END) {
+            return -EIO;
+        }
+        memset(buf, 0, len);
+        return (ssize_t)len;
     }
     return below->pread(below, glass_of(file)->below, buf, good, offset);
 }

@@ -15,7 +15,7 @@ enum rot_tooth {
     ROT_TOOTH_RECORD_UNCHECKED,  /* the first damaged record is given all the same */
     ROT_TOOTH_DAMAGE_IS_END,     /* reading ends in silence where something does not check */
     ROT_TOOTH_DAMAGE_IS_TORN,    /* what was acknowledged is called a torn write */
-    ROT_TOOTH_READ_ERROR_IS_END, /* a sector that cannot be read counts as the end of its file */
+    ROT_TOOTH_READ_ERROR_IS_END, /* what cannot be read counts as zeros, and so as the end */
     ROT_TOOTH_LSN_COUNTED,       /* behind a gap LSNs are counted on, not read */
     ROT_TOOTH_SKIPS_UNASKED,     /* damage is passed over whatever the policy */
     ROT_TOOTH_ZEROS_ARE_END,     /* a record of zeros counts as the end */
