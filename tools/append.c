@@ -37,6 +37,7 @@
 #define KEY_MAX_LOG_BYTES (CLI_LONG + 16)
 #define KEY_METRICS_FILE  (CLI_LONG + 17)
 #define KEY_CODEC         (CLI_LONG + 18)
+#define KEY_DICTIONARY    (CLI_LONG + 19)
 
 #define APPEND_THREADS_MAX 1024
 #define APPEND_BATCH_MAX   65536
@@ -62,6 +63,8 @@ static const struct cli_option append_options[] = {
     {KEY_CODEC, "codec", "NAME[:LEVEL]",
      "of what is written: identity, lz4, zstd,\n"
      "aes-256-gcm, zstd+aes-256-gcm (default: the\none that the log has)"},
+    {KEY_DICTIONARY, "dictionary", "FILE",
+     "for zstd, made by 'varve train'; becomes part of\nthe log; '-': none any more"},
     KEYING_OPTIONS,
     {KEY_SEGMENT_BYTES, "segment-bytes", "SIZE", "size of new segments (64M)"},
     {KEY_RECORD_MAX, "record-max", "SIZE", "size of the largest record (64M)"},
@@ -352,6 +355,9 @@ static void append_log_option(struct varve_options *options, struct cli *cli, in
         break;
     case KEY_CODEC:
         keying_codec(cli, options);
+        break;
+    case KEY_DICTIONARY:
+        keying_dictionary(cli, options);
         break;
     case KEY_NO_CREATE:
         options->flags |= VARVE_OPEN_MUST_EXIST;

@@ -15,5 +15,6 @@ extern const struct cli_command command_trim;
 extern const struct cli_command command_pin;
 extern const struct cli_command command_keygen;
 extern const struct cli_command command_bench;
+extern const struct cli_command command_train;
 
 #endif

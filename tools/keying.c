@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct varve_keys *keying_set; /* by the first thread, while it reads options */
+/* By the first thread, while it reads options. */
+static struct varve_keys *keying_set;
+static unsigned char *keying_bytes;
 
 static void keying_stop(struct cli *cli, int exit_code)
 {
@@ -44,6 +46,35 @@ void keying_end(void)
 {
     varve_keys_free(keying_set);
     keying_set = NULL;
+    free(keying_bytes);
+    keying_bytes = NULL;
+}
+
+/* A byte more than there may be is read, so that the library sees what is too long. */
+void keying_dictionary(struct cli *cli, struct varve_options *options)
+{
+    const size_t room = (1u << 20) + 1;
+    FILE *file = NULL;
+
+    free(keying_bytes);
+    keying_bytes = malloc(room);
+    if (!keying_bytes) {
+        keying_stop(cli, say_system(cli->value, ENOMEM));
+        return;
+    }
+    options->dictionary = keying_bytes;
+    options->dictionary_bytes = 0;
+    if (strcmp(cli->value, "-") == 0)
+        return;
+    file = fopen(cli->value, "re");
+    if (file)
+        options->dictionary_bytes = fread(keying_bytes, 1, room, file);
+    if (!file || ferror(file))
+        keying_stop(cli, say_system(cli->value, errno));
+    else if (options->dictionary_bytes == 0)
+        cli_bad_value(cli, "the file is empty");
+    if (file)
+        fclose(file);
 }
 
 void keying_codec(struct cli *cli, struct varve_options *options)

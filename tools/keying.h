@@ -25,8 +25,12 @@ bool keying_option(struct cli *cli, int key);
 /* What was given so far; NULL = nothing. Valid until keying_end. */
 struct varve_keys *keying_keys(void);
 
-/* Wipes them. */
+/* Wipes them, and frees what else was given. */
 void keying_end(void);
+
+/* The dictionary in a file, the value of the option at hand, into `options`; valid until keying_end. The
+ * value '-' says that there shall be none any more. */
+void keying_dictionary(struct cli *cli, struct varve_options *options);
 
 /* NAME or NAME:LEVEL, the value of the option at hand, into `options`. The name is valid until the next call.
  */

@@ -26,6 +26,7 @@ extern "C" {
 #endif
 
 struct varve_keys;
+struct varve_options;
 
 enum varve_codec_id {
     VARVE_CODEC_IDENTITY = 0,
@@ -132,6 +133,18 @@ VARVE_API const char *varve_codec_name(uint32_t id);
  */
 VARVE_API VARVE_MUST_CHECK int varve_codec_register(const struct varve_codec *codec,
                                                     struct varve_error *ret_error);
+
+/*
+ * Makes a dictionary for zstd out of records of the log in directory `path`, evenly chosen up to a hundred
+ * times `room`: it makes small frames smaller. Writes at most `room` bytes (1 KiB to 1 MiB; 112,640 is usual)
+ * to `ret_dictionary`, *ret_bytes of them: for `dictionary` of struct varve_options. It holds pieces of
+ * records. Of the options, which may be NULL, `io`, `keys`, `message` and `progress` are used. Any thread.
+ * Errors: INVALID (too few records) CODEC (zstd is not in this build) and those of reading the log. Source:
+ * Zstandard's dictionary builder, zdict.h.
+ */
+VARVE_API VARVE_MUST_CHECK int varve_train(const char *path, const struct varve_options *options,
+                                           void *ret_dictionary, size_t room, size_t *ret_bytes,
+                                           struct varve_error *ret_error);
 
 #ifdef __cplusplus
 }

@@ -126,6 +126,10 @@ struct varve_options {
                           has, "identity" for a new log. A log may change its codec whenever it is opened */
     int codec_level;   /* lz4: 1 to 12; zstd: -7 to 22; 0 = the codec's default, 1 and 3 */
     struct varve_keys *keys; /* for logs with encrypted frames (varve/keys.h); must outlive the log */
+    const void
+        *dictionary; /* for zstd, as varve_train makes them: put into the log's directory, and the log's
+                        from then on. NULL = the one that it has; with dictionary_bytes 0: none any more */
+    size_t dictionary_bytes; /* up to 1 MiB */
 };
 
 #ifdef __cplusplus

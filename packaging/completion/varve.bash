@@ -33,8 +33,8 @@ _varve_value() {
     --backend) _varve_words "$2" "auto direct buffered" ;;
     --policy) _varve_words "$2" "truncate halt skip" ;;
     --codec) _varve_words "$2" "identity lz4 zstd aes-256-gcm zstd+aes-256-gcm" ;;
-    --key-file) _varve_files "$2" ;;
-    --key-env | --key-fd) ;;
+    --key-file | --dictionary | --output) _varve_files "$2" ;;
+    --key-env | --key-fd | --size) ;;
     --batch | --before | --from | --interval | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
         --sync-bytes | --sync-interval-ms | --threads | --time | --to | --type | -n | -t) ;;
     --metrics-file) _varve_files "$2" ;;
@@ -48,7 +48,7 @@ _varve_options() {
     append)
         echo "--null --framed --type --durability --ack --threads --batch --quiet --no-create --policy" \
             "--segment-bytes --record-max --slot-bytes --backend --sync-bytes --sync-interval-ms" \
-            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec $keys"
+            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec --dictionary $keys"
         ;;
     cat) echo "--from --to --policy $emit $keys" ;;
     tail) echo "--lines --follow $emit $keys" ;;
@@ -59,11 +59,12 @@ _varve_options() {
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
     keygen) echo "--rotate" ;;
     bench) echo "--time --json" ;;
+    train) echo "--output --size $keys" ;;
     esac
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim pin keygen bench help"
+    local subs="append cat tail dump verify stat trim pin keygen train bench help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 

@@ -22,6 +22,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "log/dictionary.h"
 
 int vv_codec_choose(const struct varve_log *log, const struct varve_codec **ret_codec,
                     struct varve_error *ret_error)
@@ -53,8 +54,7 @@ void vv_codec_note(struct varve_log *log, const struct varve_codec *codec)
     memset(m->codec_name, 0, sizeof m->codec_name);
     if (codec)
         memcpy(m->codec_name, codec->name, strlen(codec->name));
-    if (!codec)
-        m->dictionary = 0;
+    m->dictionary = log->codec ? log->codec->dictionary_id : 0;
 }
 
 /* -- opening -- */
@@ -83,6 +83,9 @@ static struct varve_codec_setup setup_of(const struct varve_log *log)
     struct varve_codec_setup setup = {.size = sizeof setup,
                                       .level = log->options.codec_level,
                                       .bytes_max = log->options.slot_bytes,
+                                      .dictionary =
+                                          log->options.dictionary_bytes ? log->options.dictionary : NULL,
+                                      .dictionary_bytes = log->options.dictionary_bytes,
                                       .keys = log->options.keys};
 
     memcpy(setup.uuid, log->manifest.uuid, sizeof setup.uuid);
@@ -99,6 +102,9 @@ int vv_codec_try(const struct varve_log *log, struct varve_error *ret_error)
     if (!log->options.codec || log->read_only)
         return 0;
     rc = vv_codec_choose(log, &codec, ret_error);
+    if (rc == 0 && setup.dictionary && !(codec && vv_codec_packer(codec)))
+        rc = vv_error_set(ret_error, VARVE_E_INVALID, 0, "option dictionary: the codec %s takes none",
+                          codec ? codec->name : "identity");
     if (rc != 0 || !codec)
         return rc;
     rc = vv_encoder_open(&encoder, codec, &setup, ret_error);
@@ -106,9 +112,41 @@ int vv_codec_try(const struct varve_log *log, struct varve_error *ret_error)
     return rc;
 }
 
+/* The dictionary that was given, or that the log has, for the codec to be opened with; it is in the
+ * directory, durably, when this returns. */
+static int settle_dictionary(struct varve_log *log, struct vv_codec *c, struct varve_codec_setup *setup,
+                             struct varve_error *ret_error)
+{
+    const struct vv_dictionary_place place = {log->io, log->dir, log->manifest.uuid, log->options.keys};
+    const struct varve_codec *before = varve_codec_by_id(log->manifest.codec);
+    uint32_t had = log->manifest.dictionary;
+    size_t bytes = setup->dictionary_bytes;
+    int rc;
+
+    /* Another codec knows nothing of it, and with none at all it is given up. */
+    if (log->options.dictionary || !before || vv_codec_packer(before) != vv_codec_packer(c->codec))
+        had = 0;
+    if (had == 0 && bytes == 0)
+        return 0;
+    if (had != 0) {
+        rc = vv_dictionary_read(&place, had, &c->dictionary, &bytes, ret_error);
+    } else {
+        c->dictionary = vv_alloc(bytes);
+        rc = c->dictionary ? 0 : vv_error_set(ret_error, VARVE_E_NOMEM, 0, "a dictionary");
+        if (rc == 0)
+            memcpy(c->dictionary, setup->dictionary, bytes);
+    }
+    if (rc == 0)
+        rc = vv_dictionary_install(&place, &c->preparer, c->session, c->dictionary, bytes, &c->dictionary_id,
+                                   ret_error);
+    setup->dictionary = c->dictionary;
+    setup->dictionary_bytes = bytes;
+    return rc;
+}
+
 int vv_codec_open(struct varve_log *log, struct varve_error *ret_error)
 {
-    const struct varve_codec_setup setup = setup_of(log);
+    struct varve_codec_setup setup = setup_of(log), keys_only = setup;
     const struct varve_codec *codec;
     struct vv_codec *c;
     int rc = vv_codec_choose(log, &codec, ret_error);
@@ -127,9 +165,12 @@ int vv_codec_open(struct varve_log *log, struct varve_error *ret_error)
         if (rc != 0)
             return vv_error_set(ret_error, VARVE_E_IO, -rc, "no random bytes for a session");
     }
-    rc = make_lanes(log, c, &setup, ret_error);
+    keys_only.dictionary = NULL;
+    rc = vv_encoder_open(&c->preparer, codec, &keys_only, ret_error);
     if (rc == 0)
-        rc = vv_encoder_open(&c->preparer, codec, &setup, ret_error);
+        rc = settle_dictionary(log, c, &setup, ret_error);
+    if (rc == 0)
+        rc = make_lanes(log, c, &setup, ret_error);
     return rc;
 }
 

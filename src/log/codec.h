@@ -27,7 +27,7 @@ struct vv_codec {
     uint8_t *frames;
     struct vv_encoder preparer; /* [files_mutex, open] makes the keys of segments */
     void *dictionary;           /* NULL = none */
-    size_t dictionary_bytes;
+    uint32_t dictionary_id;     /* 0 = none */
 };
 
 /*
@@ -39,7 +39,7 @@ int vv_codec_choose(const struct varve_log *log, const struct varve_codec **ret_
 /* Whether the codec that was asked for takes what it was given with it: before anything is made in its name.
  * Errors: CODEC INVALID NOMEM KEY_MISSING. */
 int vv_codec_try(const struct varve_log *log, struct varve_error *ret_error);
-/* Puts it into log->manifest. */
+/* Puts it into log->manifest, and of log->codec the dictionary. */
 void vv_codec_note(struct varve_log *log, const struct varve_codec *codec);
 /* Makes log->codec, before slots are made. Errors: CODEC INVALID NOMEM IO, those of keys and dictionaries. */
 int vv_codec_open(struct varve_log *log, struct varve_error *ret_error);

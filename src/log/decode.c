@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "log/dictionary.h"
 
 bool vv_decode_is_unreadable(int code)
 {
@@ -47,7 +48,24 @@ void vv_decode_free(struct vv_scan *scan)
     if (d->ready)
         vv_decoder_close(&d->decoder);
     vv_free(d->plain);
+    vv_free(d->dictionary);
     memset(d, 0, sizeof *d);
+}
+
+static int find_dictionary(void *arg, uint32_t id, const void **ret_bytes, size_t *ret_length,
+                           struct varve_error *ret_error)
+{
+    struct vv_decoding *d = arg;
+    const struct vv_dictionary_place place = {d->chain->io, d->chain->dir, d->uuid, d->chain->keys};
+
+    vv_free(d->dictionary);
+    d->dictionary = NULL;
+    *ret_length = 0;
+    *ret_bytes = NULL;
+    if (vv_dictionary_read(&place, id, &d->dictionary, ret_length, ret_error) != 0)
+        return ret_error->code;
+    *ret_bytes = d->dictionary;
+    return 0;
 }
 
 static struct vv_decoder *decoder_of(struct vv_scan *scan)
@@ -57,7 +75,11 @@ static struct vv_decoder *decoder_of(struct vv_scan *scan)
 
     if (!d->ready) {
         memcpy(setup.uuid, d->uuid, sizeof setup.uuid);
-        setup.keys = d->chain ? d->chain->keys : NULL;
+        if (d->chain) {
+            setup.keys = d->chain->keys;
+            setup.find_dictionary = find_dictionary;
+            setup.find_arg = d;
+        }
         vv_decoder_init(&d->decoder, &setup);
         d->ready = true;
     }

@@ -31,6 +31,7 @@ struct vv_decoding {
     uint64_t salt;
     uint8_t *plain; /* a body that was encoded; grown as needed, kept */
     size_t plain_room;
+    void *dictionary; /* the one that was looked for last */
 };
 
 struct vv_scan {
