@@ -13,6 +13,11 @@
 #define DEMO_KILLS_MAX       1000u
 #define DEMO_COMPLAINT_BYTES 1024
 
+/* Lines at the end of each thread's share that wait until the last kill has come: the writer must not be
+ * through before, and a sabotage that is ordered after it must still find two lines of a thread to do it to.
+ */
+#define DEMO_HELD_BACK 3u
+
 /* Small segments, so that the writer is killed while it goes from one to the next, too. */
 #define DEMO_SEGMENT_BYTES (UINT64_C(4) << 20)
 
@@ -56,7 +61,8 @@ struct findings {
 struct board {
     atomic_int phase;                  /* [atomic] enum phase; the writer's, the parent sets it back */
     atomic_int may_finish;             /* [atomic] the parent's: no kill will come any more */
-    atomic_int sabotage;               /* [atomic] enum sabotage; the writer does it once and takes it away */
+    atomic_int sabotage;               /* [atomic] enum sabotage; who takes it away, has it: a writer, who
+                                          does it then, or the parent, who will kill before it was begun */
     atomic_int sabotaged;              /* [atomic] it was done */
     _Atomic uint64_t acknowledged;     /* [atomic] lines, only grows */
     _Atomic uint64_t logging_since_ns; /* [atomic] of this writer */
@@ -73,6 +79,7 @@ struct demo {
     unsigned kills;
     uint64_t seed;
     enum sabotage sabotage;
+    int ordered;  /* [parent] the sabotage stands on the board, or the writer took it from there */
     int progress; /* 1 = standard error is a terminal */
 
     /* The input, mapped. Line i is text[starts[i]] up to the newline at starts[i + 1] - 1. */

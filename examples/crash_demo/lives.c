@@ -39,11 +39,17 @@ static int compare_lines(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The sabotage comes when half of the kills have. */
+static unsigned kills_before_sabotage(const struct demo *demo)
+{
+    return demo->kills > 1 ? demo->kills / 2 : 1;
+}
+
 static void plan_kills(const struct demo *demo, struct kill_plan *plan)
 {
     uint64_t state = demo->seed;
     for (unsigned i = 0; i < demo->kills; i++) {
-        plan[i].lines = 1 + draw(&state, demo->lines - demo->threads);
+        plan[i].lines = 1 + draw(&state, demo->lines - DEMO_HELD_BACK * demo->threads);
         plan[i].delay_us = draw(&state, DELAY_US_MAX);
     }
     qsort(plan, demo->kills, sizeof *plan, compare_lines);
@@ -52,6 +58,11 @@ static void plan_kills(const struct demo *demo, struct kill_plan *plan)
         if (draw(&state, OPENING_ONE_IN) == 0)
             plan[i] = (struct kill_plan){.delay_us = delay};
     }
+    /* More lines than threads: one thread has had a line acknowledged and another one after it, whose frame
+     * vouches for the first. */
+    struct kill_plan *before = &plan[kills_before_sabotage(demo) - 1];
+    if (demo->sabotage != SABOTAGE_NONE && before->lines <= demo->threads)
+        before->lines = demo->threads + 1;
 }
 
 /* What a writer that has ended by itself has to say. Returns a demo_exit code. */
@@ -78,6 +89,18 @@ static uint64_t lines_done(const struct demo *demo)
     return done;
 }
 
+/* Whether a writer can be killed now: not before there is something to break, and not one that took the order
+ * to do something wrong and is not done with it, because half of it may not be wrong at all. An order that it
+ * did not take is taken back. */
+static int may_kill(const struct demo *demo)
+{
+    struct board *board = demo->board;
+    if (demo->sabotage != SABOTAGE_NONE && atomic_load(&board->acknowledged) == 0)
+        return 0;
+    return !demo->ordered || atomic_exchange(&board->sabotage, SABOTAGE_NONE) != SABOTAGE_NONE ||
+           atomic_load(&board->sabotaged);
+}
+
 enum sight {
     SIGHT_MOMENT = 0, /* now is the time to kill */
     SIGHT_ENDED = 1,  /* the writer has ended by itself, and is gone */
@@ -99,7 +122,8 @@ static enum sight watch(const struct demo *demo, pid_t writer, const struct kill
         uint64_t done = lines_done(demo);
         if (plan != NULL && done >= plan->lines) {
             demo_sleep_us(plan->delay_us);
-            return SIGHT_MOMENT;
+            if (may_kill(demo))
+                return SIGHT_MOMENT;
         }
         uint64_t now = demo_now_ns();
         if (done > best) {
@@ -167,15 +191,15 @@ static int live(struct demo *demo, const struct kill_plan *plan, struct course *
     return code;
 }
 
-/* Does, or orders, what --sabotage asks for, once half of the kills have come and something is there to
- * break. */
+/* Does, or orders, what --sabotage asks for, once half of the kills have come. */
 static int sabotage(struct demo *demo, unsigned kills)
 {
     struct board *board = demo->board;
-    if (demo->sabotage == SABOTAGE_NONE || atomic_load(&board->sabotaged) || kills < demo->kills / 2 ||
-        atomic_load(&board->acknowledged) == 0)
+    if (demo->sabotage == SABOTAGE_NONE || atomic_load(&board->sabotaged) ||
+        kills < kills_before_sabotage(demo))
         return 0;
     if (demo->sabotage != SABOTAGE_DROP && demo->sabotage != SABOTAGE_DAMAGE) {
+        demo->ordered = 1;
         atomic_store(&board->sabotage, (int)demo->sabotage);
         return 0;
     }

@@ -39,6 +39,7 @@ struct place {
     uint64_t offset;
     uint64_t frame_bytes;
     int found;
+    uint64_t vouched_lsn; /* the highest for which a frame behind it vouches */
     /* while walking */
     char walking_name[64];
     const char *wipe_dir; /* second walk: wipe what follows the place */
@@ -55,6 +56,8 @@ static int note_segment(void *arg, const struct varve_segment_info *segment)
 static int note_frame(void *arg, const struct varve_frame_info *frame)
 {
     struct place *place = arg;
+    if (frame->state == VARVE_FRAME_SOUND && frame->durable_lsn > place->vouched_lsn)
+        place->vouched_lsn = frame->durable_lsn;
     if (frame->state != VARVE_FRAME_SOUND || frame->first_lsn > place->lsn ||
         place->lsn - frame->first_lsn >= frame->records)
         return 0;
@@ -137,12 +140,13 @@ static int drop(const struct demo *demo, uint64_t lsn)
     return place.failed ? -1 : 0;
 }
 
-/* One bit, in the middle of the frame of a record that others have followed. */
+/* One bit, in the frame of a record for which a later frame vouches: what nothing vouches for may be a write
+ * that a crash has torn. */
 static int damage(const struct demo *demo, uint64_t lsn)
 {
     struct place place;
     uint64_t bytes = 0;
-    if (find(demo, lsn, &place) < 0)
+    if (find(demo, lsn, &place) < 0 || (place.vouched_lsn < lsn && find(demo, place.vouched_lsn, &place) < 0))
         return -1;
     int fd = open_segment(demo, place.segment_name, &bytes);
     if (fd < 0)

@@ -88,7 +88,7 @@ static uint32_t log_next(struct logger *me, uint32_t index, uint32_t share)
     log_line(me, number, wrong == SABOTAGE_CHANGE);
     if (wrong == SABOTAGE_DUPLICATE)
         log_line(me, number, 0);
-    if (wrong != SABOTAGE_NONE) /* only now: a kill may come in between, and the parent asks again */
+    if (wrong != SABOTAGE_NONE) /* the parent has waited for this before it kills */
         atomic_store(&demo->board->sabotaged, 1);
     return index + 1;
 }
@@ -100,8 +100,7 @@ static void *logger_main(void *arg)
     uint32_t share = (demo->lines - me->thread + demo->threads - 1) / demo->threads;
     uint32_t index = atomic_load(&demo->board->next[me->thread]);
     while (index < share) {
-        /* The last line waits until the last kill has come: the writer must not be through before. */
-        while (index + 1 == share && !atomic_load(&demo->board->may_finish))
+        while (index + DEMO_HELD_BACK >= share && !atomic_load(&demo->board->may_finish))
             demo_sleep_us(1000);
         index = log_next(me, index, share);
         atomic_store(&demo->board->next[me->thread], index);

@@ -35,6 +35,25 @@ sabotage() {
     says out 'THE LOG IS NOT WHAT WAS ACKNOWLEDGED' "sabotage $1"
 }
 
+# late KIND PATTERN: the parent does not get to run while a writer logs all that it may, as on a machine with
+# much else to do. All kills of this seed are due late, and come late too; the sabotage must still come to pass.
+late() {
+    local code=0 count=0 before pid
+    rm -rf log
+    "$demo" --input lines --log log --lines 400 --kills 4 --seed 2281 --sabotage "$1" >out 2>err &
+    pid=$!
+    while [[ $count -lt 388 && -n $(jobs -rp) ]]; do
+        before=$count
+        kill -STOP "$pid" 2>/dev/null
+        count=$("$VARVE" cat log 2>/dev/null | wc -l)
+        [[ $count -gt $before ]] || kill -CONT "$pid" 2>/dev/null # it may be between two writers
+    done
+    kill -CONT "$pid" 2>/dev/null
+    wait "$pid" || code=$?
+    [[ $code -eq 1 ]] || fail "late sabotage $1: exit code $code in place of 1"
+    says err "$2" "late sabotage $1"
+}
+
 find /usr -xdev 2>/dev/null | head -n 12000 >lines
 
 if run 0 plain --kills 8; then
@@ -51,6 +70,9 @@ sabotage duplicate 'is there again'
 sabotage reorder 'stands behind a later line'
 sabotage change 'is not what was logged'
 sabotage damage 'VARVE_E_CORRUPT'
+late duplicate 'is there again'
+late reorder 'stands behind a later line'
+late damage 'VARVE_E_CORRUPT'
 
 run 2 'unknown sabotage' --sabotage nothing
 run 2 'kills that are no number' --kills many
