@@ -36,7 +36,8 @@ sabotage() {
 }
 
 # late KIND PATTERN: the parent does not get to run while a writer logs all that it may, as on a machine with
-# much else to do. All kills of this seed are due late, and come late too; the sabotage must still come to pass.
+# much else to do. All kills of this seed are due late, and come late too; the sabotage must still come to
+# pass.
 late() {
     local code=0 count=0 before pid
     rm -rf log
