@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/tooth.h"
 #include "format/record.h"
+#include "log/ahead.h"
 #include "log/decode.h"
 #include "log/stages.h"
 
@@ -228,7 +229,10 @@ int vv_recover_chain(struct varve_log *log, struct vv_chain *chain, struct vv_re
     walk.accepted = &r.lost;
     walk.damaged = on_damage;
     walk.damaged_arg = &r;
+    walk.scan.ahead = vv_ahead_start(chain, walk.index, VV_AHEAD_BYTES_MIN);
     rc = read_all(&r, &walk);
+    vv_ahead_free(walk.scan.ahead);
+    walk.scan.ahead = NULL;
     if (rc == 0) {
         fill_stats(ret_recovered, &walk, chain, first_lsn);
         ret_recovered->damaged_segment = r.damaged_segment;

@@ -18,26 +18,34 @@
 #include "base/crc.h"
 #include "base/error.h"
 #include "base/tooth.h"
+#include "log/ahead.h"
 #include "log/decode.h"
 
-#define WINDOW_ROOM (VV_SCAN_WINDOW_BYTES + 2 * VV_SECTOR_BYTES_MAX)
-#define READ_BYTES  ((size_t)256 * 1024)
+#define WINDOW_ROOM  (VV_SCAN_WINDOW_BYTES + 2 * VV_SECTOR_BYTES_MAX)
+#define WINDOW_ALIGN ((size_t)4096)
+#define READ_BYTES   ((size_t)256 * 1024)
 
 int vv_scan_init(struct vv_scan *scan, struct varve_io *io)
 {
     memset(scan, 0, sizeof *scan);
     scan->io = io;
-    scan->window = vv_alloc(WINDOW_ROOM); /* no direct I/O here */
-    return scan->window ? 0 : VARVE_E_NOMEM;
+    scan->read_bytes = scan->header_bytes = READ_BYTES;
+    /* Not direct I/O, but the kernel copies to whole pages faster. Of an ordinary block, as glibc gives an
+     * aligned one back in pieces only, and each cursor would take another megabyte. */
+    scan->window_block = vv_alloc(WINDOW_ROOM + WINDOW_ALIGN);
+    if (!scan->window_block)
+        return VARVE_E_NOMEM;
+    scan->window = scan->window_block + (WINDOW_ALIGN - (uintptr_t)scan->window_block % WINDOW_ALIGN);
+    return 0;
 }
 
 void vv_scan_free(struct vv_scan *scan)
 {
     vv_scan_close(scan);
     vv_decode_free(scan);
-    vv_free(scan->window);
+    vv_free(scan->window_block);
     vv_free(scan->large);
-    scan->window = scan->large = NULL;
+    scan->window = scan->window_block = scan->large = NULL;
 }
 
 int vv_scan_open(struct vv_scan *scan, const struct vv_chain *chain, const struct vv_link *link,
@@ -78,7 +86,7 @@ void vv_scan_close(struct vv_scan *scan)
 
 void vv_scan_refresh(struct vv_scan *scan)
 {
-    scan->window_bytes = 0;
+    scan->window_bytes = scan->window_read = 0;
 }
 
 int vv_scan_unread(const struct vv_scan *scan, uint64_t offset, ssize_t n, struct varve_error *ret_error)
@@ -87,15 +95,35 @@ int vv_scan_unread(const struct vv_scan *scan, uint64_t offset, ssize_t n, struc
                         "segment %" PRIu64 ": byte %" PRIu64 " cannot be read", scan->place.segment, offset);
 }
 
-/* Fills the window from `offset` with at least `len` bytes; zeros stand for what lies past the end of the
- * file. What is read beyond `len` is only read ahead: a bad sector there is no error yet. */
+/* Of what was read, moves what lies from `offset` on to the window's beginning; returns how much that is. A
+ * long stretch of which the beginning is there is gone on with where it stands: then *offset comes down to
+ * that. */
+static size_t keep(struct vv_scan *scan, uint64_t *offset, size_t *len)
+{
+    size_t before, kept;
+
+    if (*offset < scan->window_at || *offset - scan->window_at >= scan->window_read)
+        return 0;
+    before = *offset - scan->window_at;
+    kept = scan->window_read - before;
+    if (*len > READ_BYTES && before + *len <= WINDOW_ROOM) {
+        *offset -= before;
+        *len += before;
+        return scan->window_read;
+    }
+    memmove(scan->window, scan->window + before, kept);
+    return kept;
+}
+
+/* Fills the window so that it holds `len` bytes from `offset`; zeros stand for what lies past the end of the
+ * file. What is read beyond that is only read ahead: a bad sector there is no error yet. */
 static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_error *ret_error)
 {
-    size_t want = len > READ_BYTES ? len : READ_BYTES, got = 0;
+    size_t kept = keep(scan, &offset, &len), got = kept, want = vv_max_u64(len, scan->read_bytes);
 
     want = vv_min_u64(want, vv_max_u64(len, scan->place.capacity - vv_min_u64(offset, scan->place.capacity)));
     scan->window_at = offset;
-    scan->window_bytes = 0;
+    scan->window_bytes = scan->window_read = 0;
     while (got < want) {
         ssize_t n = scan->io->pread(scan->io, scan->file, scan->window + got, want - got, offset + got);
 
@@ -113,8 +141,9 @@ static int fill(struct vv_scan *scan, uint64_t offset, size_t len, struct varve_
             return vv_scan_unread(scan, offset + got, n, ret_error);
         got += (size_t)n;
     }
-    scan->bytes_read += got;
+    scan->bytes_read += got - kept;
     memset(scan->window + got, 0, want - got);
+    scan->window_read = got;
     scan->window_bytes = want;
     return 0;
 }
@@ -136,16 +165,24 @@ int vv_scan_bytes(struct vv_scan *scan, uint64_t offset, size_t len, const uint8
 int vv_scan_checksum(struct vv_scan *scan, uint32_t crc, uint64_t offset, uint64_t len, uint32_t *ret_crc,
                      struct varve_error *ret_error)
 {
-    while (len > 0) {
-        size_t piece = vv_min_u64(len, len > VV_SCAN_WINDOW_BYTES ? READ_BYTES : VV_SCAN_WINDOW_BYTES);
+    /* What fits is left in the window whole, for who wants the bytes themselves next. Summed piece by piece
+     * all the same: while it is in the processor's cache. */
+    bool whole = len <= VV_SCAN_WINDOW_BYTES;
+    uint64_t done = 0;
+
+    while (done < len) {
+        uint64_t from = whole ? offset : offset + done, at = offset + done;
+        uint64_t there = at >= scan->window_at && at - scan->window_at < scan->window_bytes
+                             ? scan->window_bytes - (at - scan->window_at)
+                             : READ_BYTES;
+        size_t piece = vv_min_u64(len - done, vv_min_u64(there, READ_BYTES));
         const uint8_t *bytes;
-        int rc = vv_scan_bytes(scan, offset, piece, &bytes, ret_error);
+        int rc = vv_scan_bytes(scan, from, at + piece - from, &bytes, ret_error);
 
         if (rc != 0)
             return rc;
-        crc = vv_crc32c(crc, bytes, piece);
-        offset += piece;
-        len -= piece;
+        crc = vv_crc32c(crc, bytes + (at - from), piece);
+        done += piece;
     }
     *ret_crc = crc;
     return 0;
@@ -168,8 +205,8 @@ static enum vv_scan_status of_header(enum vv_frame_status status)
     return VV_SCAN_BROKEN;
 }
 
-int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_scan_status *ret_status,
-                 struct varve_error *ret_error)
+int vv_scan_look_at_header(struct vv_scan *scan, struct vv_scan_frame *ret_frame,
+                           enum vv_scan_status *ret_status, struct varve_error *ret_error)
 {
     struct vv_scan_frame *f = ret_frame;
     const uint8_t *bytes;
@@ -181,7 +218,9 @@ int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_
         *ret_status = VV_SCAN_FULL;
         return 0;
     }
+    scan->read_bytes = scan->header_bytes;
     rc = vv_scan_bytes(scan, scan->offset, VV_FRAME_HEADER_BYTES, &bytes, ret_error);
+    scan->read_bytes = scan->header_bytes = READ_BYTES;
     if (rc != 0)
         return rc;
     *ret_status = of_header(vv_frame_decode(bytes, &scan->place, &f->header, &f->header_crc));
@@ -192,6 +231,34 @@ int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_
     if (f->header.codec != 0)
         memcpy(f->aad, bytes + VV_FRAME_AAD_FROM, sizeof f->aad);
     f->bytes = vv_frame_bytes(f->header.stored_bytes, scan->place.sector_bytes);
+    /* Who goes from header to header over large bodies does not want to read those. */
+    if (f->bytes >= READ_BYTES / 4)
+        scan->header_bytes = VV_FRAME_HEADER_BYTES;
+    return 0;
+}
+
+/* Whether somebody has found this frame to be sound already. */
+static bool known_sound(struct vv_scan *scan, const struct vv_scan_frame *frame)
+{
+    if (!scan->ahead || !vv_ahead_sound(scan->ahead, scan->place.segment, frame->offset, frame->bytes))
+        return false;
+    scan->bytes_read += vv_ahead_bytes_read(scan->ahead);
+    return true;
+}
+
+int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_scan_status *ret_status,
+                 struct varve_error *ret_error)
+{
+    struct vv_scan_frame *f = ret_frame;
+    int rc = vv_scan_look_at_header(scan, f, ret_status, ret_error);
+
+    if (rc != 0 || *ret_status != VV_SCAN_FRAME)
+        return rc;
+    if (known_sound(scan, f)) {
+        f->body_crc = f->header.body_crc;
+        return 0;
+    }
+    scan->header_bytes = READ_BYTES;
     rc = vv_scan_checksum(scan, scan->place.seed, scan->offset + VV_FRAME_HEADER_BYTES,
                           f->header.stored_bytes, &f->body_crc, ret_error);
     if (rc != 0)
@@ -237,8 +304,14 @@ static int step_over(struct vv_scan *scan, uint64_t end, bool *ret_zero, struct 
 {
     uint64_t sector = scan->place.sector_bytes, left = vv_min_u64(end - scan->offset, READ_BYTES);
     const uint8_t *bytes;
-    int rc = vv_scan_bytes(scan, scan->offset, sector, &bytes, ret_error);
+    int rc;
 
+    if (scan->ahead && vv_ahead_zero(scan->ahead, scan->place.segment, scan->offset)) {
+        scan->offset += vv_round_down(end - scan->offset, sector);
+        *ret_zero = true;
+        return 0;
+    }
+    rc = vv_scan_bytes(scan, scan->offset, sector, &bytes, ret_error);
     if (rc != 0)
         return rc;
     left = vv_min_u64(left, scan->window_bytes - (scan->offset - scan->window_at));

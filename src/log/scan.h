@@ -39,13 +39,18 @@ struct vv_scan {
     struct varve_file *file; /* NULL: no segment is open */
     struct vv_frame_place place;
     uint64_t file_bytes;
-    uint64_t offset;    /* where the next frame is looked for */
-    uint8_t *window;    /* VV_SCAN_WINDOW_BYTES + VV_FRAME_SLACK, kept from segment to segment */
-    uint64_t window_at; /* offset of its first byte */
+    uint64_t offset;       /* where the next frame is looked for */
+    uint8_t *window;       /* VV_SCAN_WINDOW_BYTES + VV_FRAME_SLACK, kept from segment to segment */
+    uint8_t *window_block; /* which it lies in */
+    uint64_t window_at;    /* offset of its first byte */
     size_t window_bytes;
-    uint8_t *large; /* a body larger than the window; grown as needed, kept */
+    size_t window_read; /* how much of that was read; zeros stand for the rest */
+    uint8_t *large;     /* a body larger than the window; grown as needed, kept */
     size_t large_room;
     uint64_t bytes_read;
+    size_t read_bytes;      /* how much is read at a time at least, */
+    size_t header_bytes;    /* and when the next header is looked at */
+    struct vv_ahead *ahead; /* who has read some of it before; NULL: nobody */
     struct vv_decoding decoding;
 };
 
@@ -78,6 +83,10 @@ int vv_scan_look(struct vv_scan *scan, struct vv_scan_frame *ret_frame, enum vv_
 /* Says that a read at `offset` failed: `n` is what it gave, a negative errno, or 0 before the file's end.
  * Returns VARVE_E_IO. */
 int vv_scan_unread(const struct vv_scan *scan, uint64_t offset, ssize_t n, struct varve_error *ret_error);
+
+/* Likewise, and leaves the body alone: body_crc is 0, and a body may be bad. */
+int vv_scan_look_at_header(struct vv_scan *scan, struct vv_scan_frame *ret_frame,
+                           enum vv_scan_status *ret_status, struct varve_error *ret_error);
 
 /* Points into the window, at `len` bytes of the file (two sectors more than the window at most); valid until
  * the next call. Errors: IO. */
