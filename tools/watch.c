@@ -92,9 +92,17 @@ static int watch_read(const char *path, struct watch_state *state)
     struct varve_error error;
 
     state->facts = (struct varve_metrics_export){.size = sizeof state->facts};
-    if (varve_metrics_read(path, state->text, VARVE_METRICS_BYTES + 1, &state->facts, &error))
+    switch (varve_metrics_read(path, state->text, VARVE_METRICS_BYTES + 1, &state->facts, &error)) {
+    case 0:
+        return EXIT_FINE;
+    case VARVE_E_NOT_FOUND:
+        say("%s: nobody exports metrics there", path);
+        say_to_do("have the writer export them: 'varve append --metrics-file DIR/METRICS DIR'; "
+                  "'varve stat DIR' needs none");
+        return EXIT_FAILED;
+    default:
         return say_library(path, &error);
-    return EXIT_FINE;
+    }
 }
 
 static bool watch_is_over(const struct watch_state *state)

@@ -4,6 +4,7 @@
 
 expect 3 "$VARVE" stat --watch nowhere
 expect_text err 'nobody exports metrics there'
+expect_text err "^what to do: have the writer export them: 'varve append --metrics-file "
 expect 2 "$VARVE" stat --interval 1s .
 expect 2 "$VARVE" stat --watch --json .
 echo 'not metrics' >other
