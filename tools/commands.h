@@ -16,5 +16,6 @@ extern const struct cli_command command_pin;
 extern const struct cli_command command_keygen;
 extern const struct cli_command command_bench;
 extern const struct cli_command command_train;
+extern const struct cli_command command_rekey;
 
 #endif

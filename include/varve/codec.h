@@ -146,6 +146,32 @@ VARVE_API VARVE_MUST_CHECK int varve_train(const char *path, const struct varve_
                                            void *ret_dictionary, size_t room, size_t *ret_bytes,
                                            struct varve_error *ret_error);
 
+/* What a copy consists of. */
+struct varve_rekey_result {
+    size_t size; /* set by the caller to sizeof(struct varve_rekey_result) */
+    uint64_t first_lsn, last_lsn;
+    uint64_t records, frames, segments;
+    uint64_t raw_bytes, stored_bytes; /* of all bodies, before the codec and after it */
+};
+
+/*
+ * Copies the log in directory `source` to `target`, which must not exist, under another codec or key: the
+ * same UUID, pins and records, with their LSNs and times, in the same frames; its segments are numbered from
+ * 1. Of the options `codec`, `codec_level`, `keys` (those of the old log, and the newest for the new one),
+ * `dictionary` and `segment_bytes` are used, as varve_open does, with the old log's for what is not given;
+ * further `io`, `policy` (not skip: damage is not copied), and `progress`, over twice the bytes of the old
+ * log. The old log is locked meanwhile; nothing but LOCK is changed in it.
+ *
+ * The copy counts as a whole or not at all: until everything is durable, was read again and compared, it is
+ * refused by whoever opens it (INCOMPLETE), also after a crash, and is to be removed then. `ret_result` may
+ * be NULL. Any thread. Errors: INVALID EXISTS (target) NOT_FOUND LOCKED CLOSED (progress) NOMEM IO NOSPC
+ * TOO_LARGE (a frame in no segment any more) INCOMPLETE (source), and those of reading the log.
+ */
+VARVE_API VARVE_MUST_CHECK int varve_rekey(const char *source, const char *target,
+                                           const struct varve_options *options,
+                                           struct varve_rekey_result *ret_result,
+                                           struct varve_error *ret_error);
+
 #ifdef __cplusplus
 }
 #endif

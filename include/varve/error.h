@@ -78,7 +78,9 @@ enum varve_severity {
     X(VARVE_E_KEY_WRONG, -30, FATAL, "a key was given under an id that belongs to another key",             \
       "give the key that the log was written with; nothing is damaged")                                     \
     X(VARVE_E_DICTIONARY, -31, FATAL, "a dictionary that frames need is missing or damaged",                \
-      "put the file back that the message names, from a copy of the log")
+      "put the file back that the message names, from a copy of the log")                                   \
+    X(VARVE_E_INCOMPLETE, -32, FATAL, "the directory holds a copy of a log that was not finished",          \
+      "remove the directory, and make the copy again")
 
 enum varve_error_code {
 #define VARVE_ERROR_ENUM(name, code, severity, meaning, remedy) name = (code),

@@ -59,12 +59,13 @@ _varve_options() {
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
     keygen) echo "--rotate" ;;
     bench) echo "--time --json" ;;
+    rekey) echo "--codec --dictionary --segment-bytes --quiet $keys" ;;
     train) echo "--output --size $keys" ;;
     esac
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim pin keygen train bench help"
+    local subs="append cat tail dump verify stat trim pin keygen train rekey bench help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 

@@ -2,8 +2,9 @@
 /*
  * MANIFEST <-> text. One form only: what decode accepts is what encode writes, byte for byte.
  *
- * There are two versions, and a log has the lower one that can say what there is to say: a log without a
- * codec is understood by those who never heard of codecs.
+ * There are three versions, and a log has the lowest one that can say what there is to say: a log without a
+ * codec is understood by those who never heard of codecs. The highest is for what is no log yet, so that
+ * those who never heard of copies refuse it too.
  */
 #include "format/manifest.h"
 
@@ -19,7 +20,7 @@ static const char name_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-+.";
 
 static int version_of(const struct vv_manifest *m)
 {
-    return m->codec != 0 ? 2 : 1;
+    return m->incomplete ? 3 : m->codec != 0 ? 2 : 1;
 }
 
 size_t vv_manifest_encode(const struct vv_manifest *m, char *out)
@@ -34,10 +35,12 @@ size_t vv_manifest_encode(const struct vv_manifest *m, char *out)
                    "\nclean %d\nlast_lsn %" PRIu64 "\n",
                    title_stem, version_of(m), uuid, m->created_us, m->first_segment, m->first_lsn, m->clean,
                    m->last_lsn);
-    if (version_of(m) == 2)
+    if (m->codec != 0)
         len += snprintf(out + len, VV_MANIFEST_BYTES_MAX - (size_t)len,
                         "codec %" PRIu32 " %s\ndictionary %08" PRIx32 "\n", m->codec, m->codec_name,
                         m->dictionary);
+    if (m->incomplete)
+        len += snprintf(out + len, VV_MANIFEST_BYTES_MAX - (size_t)len, "incomplete 1\n");
     len += snprintf(out + len, VV_MANIFEST_BYTES_MAX - (size_t)len, "crc32c %08" PRIx32 "\n",
                     vv_crc32c(0, out, (size_t)len));
     return (size_t)len;
@@ -70,6 +73,7 @@ static int parse(const char *text, struct vv_manifest *m)
 {
     char uuid[33];
     int version, rest = 0;
+    const char *codec;
 
     memset(m, 0, sizeof *m);
     if (sscanf(text,
@@ -78,9 +82,11 @@ static int parse(const char *text, struct vv_manifest *m)
                &version, uuid, &m->created_us, &m->first_segment, &m->first_lsn, &m->clean, &m->last_lsn,
                &rest) != 7)
         return 0;
-    if (version == 2 && (sscanf(text + rest, " codec %" SCNu32 " %31s dictionary %" SCNx32, &m->codec,
-                                m->codec_name, &m->dictionary) != 3 ||
-                         m->codec > VARVE_CODEC_ID_MAX || m->codec_name[strspn(m->codec_name, name_letters)]))
+    codec = strstr(text + rest, "\ncodec ");
+    m->incomplete = version == 3;
+    if (codec && (sscanf(codec, " codec %" SCNu32 " %31s dictionary %" SCNx32, &m->codec, m->codec_name,
+                         &m->dictionary) != 3 ||
+                  m->codec > VARVE_CODEC_ID_MAX || m->codec_name[strspn(m->codec_name, name_letters)]))
         return 0;
     if (strlen(uuid) != 32 || !parse_uuid(uuid, m->uuid))
         return 0;

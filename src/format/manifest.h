@@ -24,6 +24,7 @@ struct vv_manifest {
     uint32_t codec;                          /* of frames that are written from now on */
     char codec_name[VARVE_CODEC_NAME_BYTES]; /* for who does not have it; empty with codec 0 */
     uint32_t dictionary;                     /* of the codec; 0 = none */
+    int incomplete;                          /* 1: a copy that is being made, and no log yet */
 };
 
 /* Writes the text to `out` (VV_MANIFEST_BYTES_MAX) and returns its length. */

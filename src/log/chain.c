@@ -324,6 +324,9 @@ int vv_chain_refuse(const struct vv_chain *chain, struct varve_error *ret_error)
         vv_error_copy(ret_error, &chain->manifest_error);
         return VARVE_E_VERSION;
     }
+    if (chain->manifest_rc == 0 && chain->manifest.incomplete)
+        return vv_error_set(ret_error, VARVE_E_INCOMPLETE, 0,
+                            "MANIFEST: a copy that was begun here was not finished");
     for (size_t i = 0; i < chain->count; i++) {
         const struct vv_link *link = &chain->links[i];
 

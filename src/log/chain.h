@@ -73,7 +73,8 @@ int vv_chain_reload(struct vv_chain *chain, struct varve_error *ret_error);
 
 void vv_chain_free(struct vv_chain *chain);
 
-/* Refuses what no policy goes past: an unknown version, a foreign segment. Errors: VERSION FOREIGN. */
+/* Refuses what no policy goes past: an unknown version, a foreign segment, a copy that was not finished.
+ * Errors: VERSION FOREIGN INCOMPLETE. */
 int vv_chain_refuse(const struct vv_chain *chain, struct varve_error *ret_error);
 /* Refuses a log that has, or had when a segment was begun, a codec that is not in this build: its records
  * could not be read. Errors: CODEC. */

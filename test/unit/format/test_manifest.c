@@ -218,13 +218,45 @@ static void test_manifest__versions(void **state)
     assert_non_null(strstr(text, "\ncodec 1 lz4\ndictionary 00000000\ncrc32c "));
 }
 
+/* What is no log yet, with a codec and without. */
+static void test_manifest__incomplete(void **state)
+{
+    (void)state;
+    struct vv_manifest m = sample(), back;
+    char text[VV_MANIFEST_BYTES_MAX];
+    m.incomplete = 1;
+    for (int i = 0; i < 2; i++) {
+        size_t length = vv_manifest_encode(&m, text);
+        assert_memory_equal(text, "varve manifest 3\n", 17);
+        assert_non_null(strstr(text, "\nincomplete 1\ncrc32c "));
+        assert_int_equal(decode(text, length, &back), 0);
+        assert_int_equal(back.incomplete, 1);
+        assert_int_equal(back.codec, m.codec);
+        m.codec = 1;
+        name_codec(&m, "lz4");
+    }
+    static const char first[] = "uuid 00112233445566778899aabbccddeeff\ncreated_us 1\n"
+                                "first_segment 3\nfirst_lsn 12\nclean 0\nlast_lsn 99\n";
+    static const struct {
+        int version;
+        const char *rest;
+    } cases[] = {{3, "incomplete 1\n"}, {3, ""},
+                 {3, "incomplete 0\n"}, {3, "incomplete 1\ncodec 2 zstd\ndictionary 00000000\n"},
+                 {1, "incomplete 1\n"}, {2, "codec 2 zstd\ndictionary 00000000\nincomplete 1\n"},
+                 {4, "incomplete 1\n"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text, "varve manifest %d\n%s%s", cases[i].version, first, cases[i].rest);
+        assert_int_equal(decode_sealed(text, &back), i == 0 ? 0 : VARVE_E_VERSION);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_manifest__round_trip), cmocka_unit_test(test_manifest__text),
         cmocka_unit_test(test_manifest__damaged),    cmocka_unit_test(test_manifest__too_long),
         cmocka_unit_test(test_manifest__newer),      cmocka_unit_test(test_manifest__one_form),
-        cmocka_unit_test(test_manifest__versions),
+        cmocka_unit_test(test_manifest__versions),   cmocka_unit_test(test_manifest__incomplete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
