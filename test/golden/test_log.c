@@ -20,13 +20,13 @@
 
 #include "lib/bytes.h"
 #include "lib/clock.h"
+#include "lib/dump.h"
 #include "lib/sample.h"
 
 enum {
     RECORDS = 12,
     LARGE = 600000,
-    TEXT_BYTES = 1 << 16,
-    LINE = 16
+    TEXT_BYTES = 1 << 16
 };
 
 static const char *const data_names[] = {"log-1.txt", "log-2.txt"};
@@ -120,28 +120,12 @@ static void write_log(struct test_sample *s)
 static char *text_of(struct test_sample *s)
 {
     static const char *const names[] = {"MANIFEST", "wal-0000000000000001.seg", "wal-0000000000000002.seg"};
-    static const unsigned char zeros[LINE];
     char *text = calloc(1, TEXT_BYTES);
     size_t at = 0;
     assert_non_null(text);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct varve_dir *dir = test_sample_dir(s);
-        size_t bytes;
-        unsigned char *file = test_bytes_io_read(&s->memory.io, dir, names[i], &bytes);
-        at += (size_t)snprintf(text + at, TEXT_BYTES - at, "file %s %zu\n", names[i], bytes);
-        for (size_t offset = 0; offset < bytes; offset += LINE) {
-            size_t len = bytes - offset < LINE ? bytes - offset : LINE;
-            if (memcmp(file + offset, zeros, len) == 0) {
-                continue;
-            }
-            at += (size_t)snprintf(text + at, TEXT_BYTES - at, "%08zx ", offset);
-            for (size_t k = 0; k < len; k++) {
-                at += (size_t)snprintf(text + at, TEXT_BYTES - at, " %02x", file[offset + k]);
-            }
-            at += (size_t)snprintf(text + at, TEXT_BYTES - at, "\n");
-            assert_true(at < TEXT_BYTES - 256);
-        }
-        free(file);
+        at = test_dump_add(text, TEXT_BYTES, at, &s->memory.io, dir, names[i]);
         s->memory.io.dir_close(&s->memory.io, dir);
     }
     return text;
@@ -174,21 +158,9 @@ static void test_log__is_written_the_same(void **state)
 
 /* -- reading -- */
 
-/* The next line of a file's bytes, into `file`; NULL when there is none. */
-static const char *take_line(const char *text, unsigned char *file, size_t bytes)
+static void write_file(void *arg, const char *name, const void *bytes, size_t length)
 {
-    char *end;
-    unsigned long offset = strtoul(text, &end, 16);
-    if (end != text + 8) {
-        return NULL;
-    }
-    for (text = end; *end != '\n'; offset++) {
-        unsigned long byte = strtoul(text, &end, 16);
-        assert_true(end > text && byte < 256 && offset < bytes);
-        file[offset] = (unsigned char)byte;
-        text = end;
-    }
-    return end + 1;
+    test_sample_write(arg, name, bytes, length);
 }
 
 static void make_log(struct test_sample *s, const char *text)
@@ -198,18 +170,7 @@ static void make_log(struct test_sample *s, const char *text)
     test_sample_init(s, 0);
     assert_int_equal(s->memory.io.dir_open(&s->memory.io, NULL, "log", 1, &dir, &created), 0);
     s->memory.io.dir_close(&s->memory.io, dir);
-    while (*text != '\0') {
-        char name[64];
-        size_t bytes;
-        assert_int_equal(sscanf(text, "file %63s %zu", name, &bytes), 2);
-        unsigned char *file = calloc(1, bytes);
-        assert_non_null(file);
-        text = strchr(text, '\n') + 1;
-        for (const char *next; (next = take_line(text, file, bytes)) != NULL; text = next) {
-        }
-        test_sample_write(s, name, file, bytes);
-        free(file);
-    }
+    test_dump_read(text, write_file, s);
 }
 
 static void read_log(struct varve_log *log)
