@@ -11,7 +11,7 @@ SEED          ?= 0
 export DESTDIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build deps run test bench bench-full bench-publish bench-quick check model teeth tidy install soak torture \
+.PHONY: help build deps run test bench bench-full bench-publish bench-codecs bench-quick check model teeth tidy install soak torture \
     fuzz format asan tsan clang coverage clean
 
 help: ## show this list
@@ -39,6 +39,11 @@ bench-full: deps ## the same with more rounds, and how costs grow; an hour
 
 bench-publish: ## docs/BENCHMARKS.md from the last run of bench or bench-full
 	@scripts/bench publish
+
+bench-codecs: deps ## what each codec makes of real text, and what it costs
+	@scripts/build release programs
+	@bench/text.py build/bench/text
+	@build/release/varve-bench codecs build/bench/text/log.jsonl build/bench/text/packages.txt
 
 bench-quick: deps ## the engine beside baselines of its own, two minutes
 	@scripts/build release programs

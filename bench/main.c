@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* varve-bench: Varve beside what the disk can do. */
 #include "bench.h"
+#include "codecs.h"
 
 #include "varve/varve.h"
 
@@ -30,6 +31,7 @@ struct settings {
 
 static const char usage_text[] =
     "usage: varve-bench [quick|full] [OPTION...]\n"
+    "       varve-bench codecs [OPTION...] FILE...\n"
     "\n"
     "Measures Varve beside baselines of its own and says which goals are met.\n"
     "  quick           5 rounds of 0.5 s, at most two minutes\n"
@@ -162,6 +164,8 @@ int main(int argc, char **argv)
     static struct settings settings;
     if (argc == 3 && strcmp(argv[1], "memory-child") == 0)
         return varve_bench_memory_child(argv[2]);
+    if (argc > 1 && strcmp(argv[1], "codecs") == 0)
+        return codecs_main(argc - 1, argv + 1);
     int parsed = parse(argc, argv, &settings);
     if (parsed != 0)
         return parsed < 0 ? EXIT_USAGE : EXIT_FINE;
