@@ -125,7 +125,7 @@ typedef void (*varve_damage_fn)(void *arg, enum varve_verdict verdict, uint64_t 
  * when it could read everything, whatever it found: that is in *ret_result. Without a key or a codec the
  * checksums of frames are checked all the same, and the result says which records were not looked at.
  * `damage` and `options` may be NULL; of the options `io`, `keys`, `progress` and `message` are used. Errors:
- * INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR KEY_WRONG DICTIONARY.
+ * INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR KEY_WRONG DICTIONARY INCOMPLETE.
  */
 VARVE_API int varve_verify(const char *path, const struct varve_options *options, varve_damage_fn damage,
                            void *damage_arg, struct varve_verify_result *ret_result,
@@ -162,7 +162,7 @@ struct varve_info {
 };
 
 /* Fills *ret_info for the log in directory `path`. `io` may be NULL. Needs no key and no codec. Errors:
- * INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR. */
+ * INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR INCOMPLETE. */
 VARVE_API int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret_info,
                              struct varve_error *ret_error);
 
