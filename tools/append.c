@@ -15,6 +15,7 @@
 #include "feed.h"
 #include "keying.h"
 #include "out.h"
+#include "telling.h"
 #include "units.h"
 #include "when.h"
 
@@ -77,6 +78,7 @@ static const struct cli_option append_options[] = {
     {KEY_KEEP_TIME, "keep-time", "DURATION", "drop segments that are older: 90s, 12h, 7d"},
     {KEY_MAX_LOG_BYTES, "max-log-bytes", "SIZE", "refuse what would make the log larger"},
     {KEY_METRICS_FILE, "metrics-file", "FILE", "export metrics to it, for 'varve stat --watch'"},
+    TELLING_OPTIONS,
     CLI_OPTIONS_END,
 };
 
@@ -285,13 +287,17 @@ static int append_log(struct append *append, struct append_worker *sum)
 
     if (!workers)
         return say_system("threads", ENOMEM);
-    append->options.message = say_message;
+    if (!telling_start(&append->options)) {
+        free(workers);
+        return EXIT_FAILED;
+    }
     append->options.progress = term_progress;
     append->options.progress_arg = &opening;
     rc = varve_open(append->path, &append->options, &append->log, &error);
     term_progress_clear();
     if (rc) {
         free(workers);
+        (void)telling_end();
         return say_library(append->path, &error);
     }
     append_set_limits(append);
@@ -307,6 +313,8 @@ static int append_log(struct append *append, struct append_worker *sum)
     free(workers);
     rc = varve_close(append->log, &error);
     append->closed = rc == 0;
+    if (telling_end())
+        atomic_store(&append->failed, true);
     /* A log that failed gives the same error again when it is closed. */
     if (rc && !atomic_exchange(&append->failed, true))
         return say_library(append->path, &error);
@@ -439,7 +447,7 @@ static int append_run(const struct cli_command *command, int argc, char **argv)
     append.options.size = sizeof append.options;
     cli_start(&cli, command, argc, argv);
     while ((key = cli_next(&cli)) > 0)
-        if (!keying_option(&cli, key))
+        if (!keying_option(&cli, key) && !telling_option(&cli, key))
             append_option(&append, &cli, key);
     if (!cli_operands(&cli, 1, SIZE_MAX))
         return cli.exit_code;

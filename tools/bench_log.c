@@ -87,6 +87,7 @@ static int log_open(const char *dir, const struct varve_options *options, struct
     struct varve_error error;
 
     with.message = say_message;
+    with.message_level = VARVE_MESSAGE_WARNING;
     return varve_open(dir, &with, ret_log, &error) == 0 ? EXIT_FINE : say_library(dir, &error);
 }
 

@@ -36,6 +36,7 @@ int changing_open(const char *path, struct varve_log **ret_log)
     options.segment_bytes = changing_segment_bytes(path);
     options.keys = keying_keys();
     options.message = say_message;
+    options.message_level = VARVE_MESSAGE_WARNING;
     options.progress = term_progress;
     options.progress_arg = &progress;
     rc = varve_open(path, &options, ret_log, &error);

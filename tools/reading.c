@@ -18,6 +18,7 @@ int reading_open(struct reading *reading)
     options.policy = VARVE_POLICY_SKIP;
     options.keys = keying_keys();
     options.message = say_message;
+    options.message_level = VARVE_MESSAGE_WARNING;
     options.progress = term_progress;
     options.progress_arg = &reading->progress;
     rc = varve_open(reading->path, &options, &reading->log, &error);

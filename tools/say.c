@@ -169,9 +169,8 @@ int say_code(const char *what, int code)
     return say_library(what, &error);
 }
 
-void say_message(void *arg, enum varve_message_level level, const char *text)
+void say_message(void *arg, const struct varve_message *message)
 {
     (void)arg;
-    if (level != VARVE_MESSAGE_INFO)
-        say("%s: %s", level == VARVE_MESSAGE_WARNING ? "warning" : "error", text);
+    say("%s: %s: %s", varve_message_level_name(message->level), message->path, message->text);
 }

@@ -36,8 +36,8 @@ int say_library(const char *what, const struct varve_error *error);
 /* The same from a bare code. */
 int say_code(const char *what, int code);
 
-/* A varve_message_fn that shows warnings and errors. */
-void say_message(void *arg, enum varve_message_level level, const char *text);
+/* A varve_message_fn that shows what it is told. */
+void say_message(void *arg, const struct varve_message *message);
 
 /* Whether that code means that the log itself is damaged. */
 int say_is_damage(int code);

@@ -149,6 +149,7 @@ static int verify_log(struct verify *verify, const char *path)
     verify->path = path;
     options.keys = keying_keys();
     options.message = say_message;
+    options.message_level = VARVE_MESSAGE_WARNING;
     options.progress = term_progress;
     options.progress_arg = &progress;
     if (verify->is_json) {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "varve/export.h"
+#include "varve/message.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -64,16 +65,6 @@ enum varve_open_flags {
     VARVE_OPEN_MUST_CREATE = 1 << 2, /* VARVE_E_EXISTS where there is one */
 };
 
-enum varve_message_level {
-    VARVE_MESSAGE_INFO = 0,
-    VARVE_MESSAGE_WARNING = 1,
-    VARVE_MESSAGE_ERROR = 2,
-};
-
-/* One line for a person, without a newline. Called from any thread, also from the log's own; must not call
- * back into the log. `text` is valid during the call. */
-typedef void (*varve_message_fn)(void *arg, enum varve_message_level level, const char *text);
-
 /* Progress of a long read (opening, verifying): bytes done of bytes in all. A non-zero return stops it with
  * VARVE_E_CLOSED. Called from the calling thread, a few times for each segment. */
 typedef int (*varve_progress_fn)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
@@ -108,7 +99,7 @@ struct varve_options {
     uint32_t retry_first_ms;   /* wait before the second try, doubled each time; 1 */
 
     struct varve_io *io;      /* default varve_io_system(); must outlive the log */
-    varve_message_fn message; /* where warnings go; default nowhere */
+    varve_message_fn message; /* where messages go (varve/message.h); default nowhere */
     void *message_arg;
     varve_progress_fn progress; /* progress of opening; default none */
     void *progress_arg;
@@ -130,6 +121,7 @@ struct varve_options {
         *dictionary; /* for zstd, as varve_train makes them: put into the log's directory, and the log's
                         from then on. NULL = the one that it has; with dictionary_bytes 0: none any more */
     size_t dictionary_bytes; /* up to 1 MiB */
+    enum varve_message_level message_level; /* nothing below it is told; default info */
 };
 
 #ifdef __cplusplus

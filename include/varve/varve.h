@@ -11,6 +11,7 @@
 #include "varve/io.h"
 #include "varve/keys.h"
 #include "varve/log.h"
+#include "varve/message.h"
 #include "varve/metrics.h"
 #include "varve/options.h"
 #include "varve/payload.h"

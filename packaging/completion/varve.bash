@@ -37,7 +37,9 @@ _varve_value() {
     --key-env | --key-fd | --size) ;;
     --batch | --before | --from | --interval | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
         --sync-bytes | --sync-interval-ms | --threads | --time | --to | --type | -n | -t) ;;
-    --metrics-file) _varve_files "$2" ;;
+    --metrics-file | --messages) _varve_files "$2" ;;
+    --message-level) _varve_words "$2" "trace debug info warning error off" ;;
+    --message-format) _varve_words "$2" "text logfmt json" ;;
     *) return 1 ;;
     esac
 }
@@ -48,7 +50,8 @@ _varve_options() {
     append)
         echo "--null --framed --type --durability --ack --threads --batch --quiet --no-create --policy" \
             "--segment-bytes --record-max --slot-bytes --backend --sync-bytes --sync-interval-ms" \
-            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec --dictionary $keys"
+            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec --dictionary $keys" \
+            "--messages --message-level --message-format"
         ;;
     cat) echo "--from --to --policy $emit $keys" ;;
     tail) echo "--lines --follow $emit $keys" ;;

@@ -4,6 +4,7 @@
  *
  * A crash before MANIFEST is written makes the next open find the end by reading, as after any crash.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -20,6 +21,7 @@
 #include "log/pin.h"
 #include "log/prepare.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 static void stop_threads(struct varve_log *log)
 {
@@ -100,6 +102,15 @@ static int note_clean_end(struct varve_log *log, struct varve_error *ret_error)
     return vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
 }
 
+static void tell_closed(struct varve_log *log, int rc)
+{
+    uint64_t durable_lsn = atomic_load(&log->durable_lsn);
+
+    vv_tell(log, CLOSED, VV_ABOUT(.lsn = durable_lsn, .code = rc), "closed%s; durable up to LSN %" PRIu64,
+            rc ? " after an error" : "", durable_lsn);
+    vv_tell_held(log, true);
+}
+
 int varve_close(struct varve_log *log, struct varve_error *ret_error)
 {
     int rc = 0;
@@ -122,6 +133,7 @@ int varve_close(struct varve_log *log, struct varve_error *ret_error)
             rc = log->first_error.code;
         else if (rc == 0)
             rc = note_clean_end(log, ret_error);
+        tell_closed(log, rc);
         if (rc != 0)
             vv_error_wrap(ret_error, "%s", log->path);
     }

@@ -21,6 +21,7 @@
 #include "log/manifest.h"
 #include "log/salvage.h"
 #include "log/stages.h"
+#include "log/tell.h"
 #include "log/walk.h"
 
 struct varve_cursor {
@@ -60,7 +61,9 @@ static int on_damage(void *arg, const struct vv_damage *damage)
     if (was_trimmed(c, damage->lsn_first))
         return VARVE_E_TRIMMED;
     c->lost += damage->lsn_last + 1 - damage->lsn_first;
-    vv_fail_message(c->log, VARVE_MESSAGE_WARNING, "%s; passed over", damage->message);
+    vv_tell(c->log, DAMAGE_PASSED,
+            VV_ABOUT(.segment = damage->segment, .offset = damage->offset, .lsn = damage->lsn_first),
+            "%s; passed over", damage->message);
     if (c->walk.policy != VARVE_POLICY_SKIP)
         return 0;
     return vv_salvage_read(&c->salvage, &c->walk.scan, c->chain.dir, damage,
@@ -295,7 +298,7 @@ static int read_frame(struct varve_cursor *c)
 static int pass_over(struct varve_cursor *c)
 {
     c->lost += c->frame.header.count;
-    vv_fail_message(c->log, VARVE_MESSAGE_WARNING, "%s; passed over", c->error.message);
+    vv_tell(c->log, DAMAGE_PASSED, VV_ABOUT(.code = c->error.code), "%s; passed over", c->error.message);
     vv_error_clear(&c->error);
     c->body = NULL;
     c->held = false;

@@ -3,13 +3,11 @@
  * Failing for good: the log keeps its first error, turns read-only, and wakes everybody, so that no thread
  * sleeps for something that will not come. A later success never clears it.
  */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/error.h"
 #include "base/wait.h"
 #include "io/event.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 int vv_fail_code(struct varve_log *log)
 {
@@ -38,7 +36,10 @@ void vv_fail_log(struct varve_log *log, const struct varve_error *error)
     pthread_mutex_unlock(&log->error_mutex);
     if (!first)
         return;
-    vv_fail_message(log, VARVE_MESSAGE_ERROR, "the log is read-only from now on: %s", error->message);
+    vv_tell(log, READ_ONLY,
+            VV_ABOUT(.lsn = atomic_load(&log->durable_lsn), .code = error->code,
+                     .sys_errno = error->sys_errno),
+            "the log is read-only from now on: %s", error->message);
     for (uint64_t i = 0; i <= log->slot_mask; i++) {
         struct vv_slot *slot = &log->slots[i];
 
@@ -55,23 +56,6 @@ void vv_fail_log(struct varve_log *log, const struct varve_error *error)
     fd = atomic_load(&log->event_fd);
     if (fd >= 0)
         vv_event_signal(fd);
-}
-
-void vv_fail_message(struct varve_log *log, enum varve_message_level level, const char *fmt, ...)
-{
-    char text[VARVE_ERROR_MESSAGE_BYTES + 128];
-    int len;
-    va_list args;
-
-    if (!log->options.message)
-        return;
-    len = snprintf(text, sizeof text, "%s: ", log->path);
-    if (len < 0 || (size_t)len >= sizeof text)
-        len = 0;
-    va_start(args, fmt);
-    vsnprintf(text + len, sizeof text - (size_t)len, fmt, args);
-    va_end(args);
-    log->options.message(log->options.message_arg, level, text);
 }
 
 int varve_error_first(struct varve_log *log, struct varve_error *ret_error)

@@ -14,6 +14,7 @@
 #include "base/wait.h"
 #include "log/metrics.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 void vv_flush_kick(struct varve_log *log)
 {
@@ -72,8 +73,15 @@ static void sync_written(struct varve_log *log)
     now_us = vv_metrics_now(log);
     vv_metrics_flush(log, vv_slot_at(log, log->flush_seq - 1), now_us - began_us);
     for (uint64_t seq = vv_published(log); seq < log->flush_seq; seq++) {
-        vv_metrics_frame(log, vv_slot_at(log, seq), now_us);
-        atomic_store(&vv_slot_at(log, seq)->progress, VV_PROGRESS_DONE);
+        struct vv_slot *slot = vv_slot_at(log, seq);
+
+        vv_tell(log, FRAME_DURABLE,
+                VV_ABOUT(.lsn = atomic_load(&slot->first_lsn), .segment = log->current->number,
+                         .offset = slot->offset, .bytes = slot->frame_bytes,
+                         .duration_us = now_us - began_us),
+                "%u records durable", (unsigned)slot->count);
+        vv_metrics_frame(log, slot, now_us);
+        atomic_store(&slot->progress, VV_PROGRESS_DONE);
     }
     vv_publish_done(log);
 }

@@ -23,6 +23,7 @@
 #include "varve/cursor.h"
 #include "varve/io.h"
 #include "varve/log.h"
+#include "varve/message.h"
 
 #define VV_PATIENCE     8u
 #define VV_SEGMENTS_MAX 10000u
@@ -73,6 +74,8 @@ struct varve_log {
     bool leads;           /* the mode's appenders lead: `group` and `strict` */
     bool in_memory;       /* the mode is `memory` */
     bool read_only;
+    bool created;           /* there was no log before */
+    int tell_depth;         /* how many levels are told, from the gravest on; 0 where nobody listens */
     struct vv_codec *codec; /* NULL: frames are stored as they are */
 
     /* -- the ring -- */
@@ -174,6 +177,11 @@ struct varve_log {
     struct vv_metrics *metrics;   /* [const after open] NULL read-only */
     struct vv_exporter *exporter; /* [open, close] */
     uint64_t opened_lsn;          /* [const after open] the last LSN when it was opened */
+    uint64_t told_segment;        /* [preparer] of those that were begun, the last that was told */
+    struct vv_told {
+        _Atomic uint64_t began_us;    /* of the window, monotonic; 0 = none yet */
+        _Atomic uint32_t count, held; /* in it */
+    } told[VARVE_EVENT_COUNT];        /* [atomic] by event: what was told of it, and what was held back */
 
     /* -- what was found and what was done -- */
     struct varve_recovery recovery;
@@ -182,6 +190,7 @@ struct varve_log {
     struct vv_counters {
         _Atomic uint64_t frames, marks, records, payload_bytes, written_bytes, writes, syncs, retries, moves;
         _Atomic uint64_t backpressure, segments_opened, segments_trimmed, spares_used;
+        _Atomic uint64_t messages, messages_held;
     } counters;
 };
 

@@ -18,6 +18,7 @@
 #include "base/wait.h"
 #include "log/codec.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 /* Waits until no write into the failed segment is under way for this slot. */
 static void wait_attempted(struct vv_slot *slot)
@@ -83,8 +84,8 @@ void vv_move_frames(struct varve_log *log, const struct varve_error *cause)
     uint64_t first, end;
     int rc;
 
-    vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                    "%s; frames that are not acknowledged move to a fresh segment", cause->message);
+    vv_tell(log, FRAMES_MOVE, VV_ABOUT(.code = cause->code, .sys_errno = cause->sys_errno),
+            "%s; frames that are not acknowledged move to a fresh segment", cause->message);
     pthread_mutex_lock(&log->place_mutex);
     /* In a failed log nothing is moved: its callers have been told, and large records are theirs again. */
     if (atomic_load(&log->failed)) {
@@ -102,7 +103,8 @@ void vv_move_frames(struct varve_log *log, const struct varve_error *cause)
         atomic_fetch_and(&log->publish_word, ~VV_PUBLISH_HELD);
     pthread_mutex_unlock(&log->place_mutex);
     if (rc != 0) {
-        vv_fail_message(log, VARVE_MESSAGE_ERROR, "moving to a fresh segment failed too: %s", error.message);
+        vv_tell(log, FRAMES_MOVE, VV_ABOUT(.code = error.code, .sys_errno = error.sys_errno),
+                "moving to a fresh segment failed too: %s", error.message);
         vv_fail_log(log, cause);
         return; /* publishing stays held: nothing is acknowledged any more */
     }

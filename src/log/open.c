@@ -36,6 +36,7 @@
 #include "log/prepare.h"
 #include "log/recover.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 static void init_words(struct varve_log *log)
 {
@@ -80,6 +81,7 @@ static int new_manifest(struct varve_log *log, struct varve_error *ret_error)
     m->uuid[6] = (uint8_t)((m->uuid[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
     m->uuid[8] = (uint8_t)((m->uuid[8] & 0x3f) | 0x80);
     m->created_us = log->io->realtime_us(log->io);
+    log->created = true;
     m->first_segment = 1;
     m->first_lsn = 1;
     if (log->in_memory)
@@ -116,8 +118,8 @@ static int settle_manifest(struct varve_log *log, const struct vv_chain *chain, 
                    ? vv_error_set(ret_error, VARVE_E_CORRUPT, 0, "MANIFEST is missing and there are segments")
                    : chain->manifest_rc;
     }
-    vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s; made anew from the segments",
-                    chain->manifest_error.message);
+    vv_tell(log, MANIFEST_REMADE, VV_ABOUT(.code = chain->manifest_rc), "%s; made anew from the segments",
+            chain->manifest_error.message);
     log->manifest = chain->manifest;
     log->manifest.clean = 0;
     return log->in_memory ? 0 : vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
@@ -169,9 +171,9 @@ static void start_clock(struct varve_log *log, uint64_t last_us)
     uint64_t real = log->io->realtime_us(log->io);
 
     if (real < last_us)
-        vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                        "the clock is %" PRIu64 " s behind the log's last record; times go on from there",
-                        (last_us - real) / 1000000);
+        vv_tell(log, CLOCK_BEHIND, VV_ABOUT(.duration_us = last_us - real),
+                "the clock is %" PRIu64 " s behind the log's last record; times go on from there",
+                (last_us - real) / 1000000);
     atomic_store(&log->clock_ahead_us, (real < last_us ? last_us : real) - log->io->monotonic_us(log->io));
 }
 
@@ -361,6 +363,25 @@ static int open_reader(struct varve_log *log, struct varve_error *ret_error)
     return rc;
 }
 
+static void tell_opened(struct varve_log *log)
+{
+    const struct varve_recovery *r = &log->recovery;
+
+    if (log->created)
+        vv_tell(log, CREATED, VV_ABOUT(.bytes = log->options.segment_bytes),
+                "a new log, with segments of %" PRIu64 " bytes", log->options.segment_bytes);
+    else if (r->last_lsn == 0)
+        vv_tell(log, OPENED, VV_ABOUT(.duration_us = r->duration_us), "opened%s: no records; %s",
+                log->read_only ? " to read" : "", varve_verdict_name(r->verdict));
+    else
+        vv_tell(log, OPENED,
+                VV_ABOUT(.lsn = r->last_lsn, .segment = r->segment, .offset = r->offset, .bytes = r->bytes,
+                         .duration_us = r->duration_us),
+                "opened%s: LSN %" PRIu64 " to %" PRIu64 "; %s; %" PRIu64 " segments read in %" PRIu64 " ms",
+                log->read_only ? " to read" : "", r->first_lsn, r->last_lsn, varve_verdict_name(r->verdict),
+                r->segments, r->duration_us / 1000);
+}
+
 int varve_open(const char *path, const struct varve_options *options, struct varve_log **ret_log,
                struct varve_error *ret_error)
 {
@@ -386,6 +407,7 @@ int varve_open(const char *path, const struct varve_options *options, struct var
     log->read_only = filled.flags & VARVE_OPEN_READ_ONLY;
     log->leads = filled.durability >= VARVE_GROUP;
     log->in_memory = filled.durability == VARVE_MEMORY;
+    log->tell_depth = filled.message ? VARVE_MESSAGE_OFF - (int)filled.message_level : 0;
     log->path = vv_alloc(strlen(path) + 1);
     if (!log->path)
         rc = vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", path);
@@ -402,6 +424,7 @@ int varve_open(const char *path, const struct varve_options *options, struct var
         vv_close_free(log);
         return rc;
     }
+    tell_opened(log);
     *ret_log = log;
     return 0;
 }

@@ -63,6 +63,7 @@ static int check_enums(const struct varve_options *o, struct varve_error *ret_er
         {"policy", o->policy, VARVE_POLICY_SKIP},
         {"backpressure", o->backpressure, VARVE_BACKPRESSURE_FAIL},
         {"check", o->check, VARVE_CHECK_TAIL},
+        {"message_level", o->message_level, VARVE_MESSAGE_OFF},
     };
 
     for (size_t i = 0; i < sizeof enums / sizeof *enums; i++) {
@@ -105,6 +106,8 @@ static void fill_simple(struct varve_options *o)
         o->writes_in_flight = 1; /* one at a time is what this mode is about */
     if (o->writes_in_flight == 0)
         o->writes_in_flight = sysconf(_SC_NPROCESSORS_ONLN) <= 2 ? 1 : 2;
+    if (o->message_level == VARVE_MESSAGE_DEFAULT)
+        o->message_level = VARVE_MESSAGE_INFO;
     if (!o->io)
         o->io = varve_io_system();
 }

@@ -22,6 +22,7 @@
 #include "log/replace.h"
 #include "log/shape.h"
 #include "log/stages.h"
+#include "log/tell.h"
 #include "varve/pin.h"
 
 _Static_assert(VARVE_PIN_TEXT_BYTES == VV_PIN_TEXT_BYTES && VARVE_PINS_MAX == VV_PINS_MAX, "one size");
@@ -64,8 +65,8 @@ int vv_pin_load(struct varve_log *log, struct varve_error *ret_error)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, VV_PIN_FILE);
     rc = vv_pin_read(log->io, log->dir, log->pins, &error);
     if (rc == VARVE_E_CORRUPT && log->options.policy == VARVE_POLICY_SKIP) {
-        vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                        "%s; kept as " VV_PIN_BAD ", and the log goes on without pins", error.message);
+        vv_tell(log, PINS_DAMAGED, VV_ABOUT(.code = rc),
+                "%s; kept as " VV_PIN_BAD ", and the log goes on without pins", error.message);
         rc = log->io->rename(log->io, log->dir, VV_PIN_FILE, VV_PIN_BAD, 1);
         if (rc == 0)
             rc = log->io->dir_sync(log->io, log->dir);
@@ -132,7 +133,8 @@ void vv_pin_tick(struct varve_log *log, bool now)
         atomic_store(&log->pins_dirty_us, log->io->monotonic_us(log->io) | 1);
     pthread_mutex_unlock(&log->pins_mutex);
     if (rc != 0)
-        vv_fail_message(log, VARVE_MESSAGE_WARNING, "pins that moved are not on disk yet: %s", error.message);
+        vv_tell(log, PINS_UNWRITTEN, VV_ABOUT(.code = error.code, .sys_errno = error.sys_errno),
+                "pins that moved are not on disk yet: %s", error.message);
 }
 
 void vv_pin_fit(struct varve_log *log, uint64_t next_lsn)
@@ -146,10 +148,9 @@ void vv_pin_fit(struct varve_log *log, uint64_t next_lsn)
 
         if (p->lsn <= next_lsn)
             continue;
-        vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                        "pin %s stood at LSN %" PRIu64
-                        ", past the log's end; it holds the next record, %" PRIu64,
-                        p->name, p->lsn, next_lsn);
+        vv_tell(log, PIN_MOVED_BACK, VV_ABOUT(.lsn = next_lsn),
+                "pin %s stood at LSN %" PRIu64 ", past the log's end; it holds the next record, %" PRIu64,
+                p->name, p->lsn, next_lsn);
         p->lsn = next_lsn;
         any = true;
     }
@@ -480,14 +481,14 @@ static void drop_late(struct varve_log *log, const struct vv_pin *measured, cons
         dropped = drop_pin(log, p->name, &error) == 0;
     pthread_mutex_unlock(&log->pins_mutex);
     if (dropped)
-        vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                        "pin %s is dropped: over its limit of %s; it stood at LSN %" PRIu64 ", %" PRIu64
-                        " records, %" PRIu64 " bytes and %" PRIu64 " s behind",
-                        p->name, what, p->lsn, p->lag_records, p->lag_bytes, p->lag_us / 1000000);
+        vv_tell(log, PIN_DROPPED, VV_ABOUT(.lsn = p->lsn, .bytes = p->lag_bytes, .duration_us = p->lag_us),
+                "pin %s is dropped: over its limit of %s; it stood at LSN %" PRIu64 ", %" PRIu64
+                " records, %" PRIu64 " bytes and %" PRIu64 " s behind",
+                p->name, what, p->lsn, p->lag_records, p->lag_bytes, p->lag_us / 1000000);
     else if (error.code != 0)
-        vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                        "pin %s is over its limit of %s and cannot be dropped: %s", p->name, what,
-                        error.message);
+        vv_tell(log, PIN_NOT_DROPPED,
+                VV_ABOUT(.lsn = p->lsn, .code = error.code, .sys_errno = error.sys_errno),
+                "pin %s is over its limit of %s and cannot be dropped: %s", p->name, what, error.message);
 }
 
 void vv_pin_enforce(struct varve_log *log)

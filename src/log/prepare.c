@@ -28,6 +28,7 @@
 #include "log/retain.h"
 #include "log/space.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 enum {
     PIECE_PAUSE_US = 1000,
@@ -286,6 +287,7 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
     struct vv_segment *segment = NULL;
     struct varve_io *io = log->io;
     size_t facts;
+    uint64_t began_us = log->io->monotonic_us(log->io);
     int rc = vv_prepare_fact_room(log, &facts);
 
     vv_segment_name(log->next_number, name);
@@ -332,6 +334,10 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
         return vv_space_explain(log, rc, name, ret_error);
     }
     vv_space_made(log);
+    vv_tell(log, SEGMENT_READY,
+            VV_ABOUT(.segment = segment->number, .bytes = segment->capacity,
+                     .duration_us = log->io->monotonic_us(log->io) - began_us),
+            "segment %" PRIu64 " is ready%s", segment->number, segment->reused ? ", a spare used again" : "");
     vv_prepare_add(log, segment);
     return 0;
 }
@@ -354,9 +360,12 @@ static int note_outcome(struct varve_log *log, int rc, const struct varve_error 
 static void report(struct varve_log *log, int rc, int before, bool was_short, const struct varve_error *error)
 {
     if (rc != 0 && before != rc)
-        vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s", error->message);
+        vv_tell(log, SPACE_FULL,
+                VV_ABOUT(.bytes = log->options.segment_bytes, .code = rc, .sys_errno = error->sys_errno),
+                "%s", error->message);
     else if (rc == 0 && before != 0)
-        vv_fail_message(log, VARVE_MESSAGE_INFO, "segments can be made again");
+        vv_tell(log, SPACE_AGAIN, VV_ABOUT(.bytes = log->options.segment_bytes),
+                "segments can be made again");
     atomic_fetch_add(&log->ready_event, 1);
     vv_wake_all(&log->ready_event);
     vv_reserve_wake(log);
@@ -385,6 +394,30 @@ static int make_next(struct varve_log *log)
     return rc;
 }
 
+/* Here, as whoever begins a segment has appends behind it that wait. */
+static void tell_begun(struct varve_log *log)
+{
+    struct vv_segment_fact fact = {.number = 0};
+    uint64_t before = log->told_segment;
+
+    if (!vv_tells(log, SEGMENT_BEGUN))
+        return;
+    do {
+        uint64_t told = log->told_segment;
+
+        pthread_mutex_lock(&log->segments_mutex);
+        for (size_t i = log->fact_count; i-- > 0 && log->facts[i].number > told;)
+            fact = log->facts[i];
+        pthread_mutex_unlock(&log->segments_mutex);
+        if (fact.number <= told)
+            break;
+        log->told_segment = fact.number;
+        vv_tell(log, SEGMENT_BEGUN,
+                VV_ABOUT(.lsn = fact.base_lsn, .segment = fact.number, .bytes = fact.bytes),
+                "segment %" PRIu64 " begins with LSN %" PRIu64, fact.number, fact.base_lsn);
+    } while (log->told_segment != before);
+}
+
 void *vv_prepare_run(void *arg)
 {
     struct varve_log *log = arg;
@@ -396,6 +429,7 @@ void *vv_prepare_run(void *arg)
         /* Before each one, for writers that take them as fast as they are made leave no other moment. */
         for (;;) {
             close_retired(log);
+            tell_begun(log);
             vv_retain_tick(log);
             if (rc != 0 || atomic_load(&log->stop_prepare) || atomic_load(&log->failed) ||
                 atomic_load(&log->ready_count) >= wanted(log))

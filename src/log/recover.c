@@ -22,6 +22,7 @@
 #include "log/ahead.h"
 #include "log/decode.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 struct recovering {
     struct varve_log *log;
@@ -54,8 +55,9 @@ static int on_damage(void *arg, const struct vv_damage *damage)
         r->stats->lost_first = damage->lsn_first;
     r->stats->lost_records += damage->lsn_last + 1 - damage->lsn_first;
     r->stats->lost_last = damage->lsn_last;
-    vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s%s", damage->message,
-                    known ? " (set aside before, in lost/)" : "; passed over");
+    vv_tell(log, DAMAGE_PASSED,
+            VV_ABOUT(.segment = damage->segment, .offset = damage->offset, .lsn = damage->lsn_first), "%s%s",
+            damage->message, known ? " (set aside before, in lost/)" : "; passed over");
     if (log->read_only || log->in_memory || (known && r->kept))
         return 0;
     if (known) {
@@ -238,8 +240,10 @@ int vv_recover_chain(struct varve_log *log, struct vv_chain *chain, struct vv_re
         ret_recovered->damaged_segment = r.damaged_segment;
         ret_recovered->stats.duration_us = log->io->monotonic_us(log->io) - start_us;
         if (walk.damage.verdict == VARVE_VERDICT_TORN)
-            vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s; the log goes on in a fresh segment",
-                            walk.damage.message);
+            vv_tell(log, TORN_TAIL,
+                    VV_ABOUT(.segment = walk.damage.segment, .offset = walk.damage.offset,
+                             .lsn = walk.expected),
+                    "%s; the log goes on in a fresh segment", walk.damage.message);
         rc = look_inside(&r, &walk, &ret_recovered->last_time_us);
     }
     vv_walk_free(&walk);

@@ -27,6 +27,7 @@
 #include "log/large.h"
 #include "log/metrics.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 /* A leader steps aside for those on their way back for no longer, however slow the disk is: it keeps a
  * processor busy meanwhile. */
@@ -227,6 +228,10 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
     }
     now_us = log->io->monotonic_us(log->io);
     note_write(log, now_us - began_us);
+    vv_tell(log, FRAME_DURABLE,
+            VV_ABOUT(.lsn = atomic_load(&slot->first_lsn), .segment = segment->number, .offset = slot->offset,
+                     .bytes = slot->frame_bytes, .duration_us = now_us - began_us),
+            "%u records durable", (unsigned)slot->count);
     vv_metrics_flush(log, slot, now_us - began_us);
     vv_metrics_frame(log, slot, now_us);
     if (VV_TOOTH(PUBLISH_PAST_A_HOLE))

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "log/pin.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 struct usage {
     uint64_t bytes; /* of all segment files */
@@ -103,16 +104,16 @@ static int foresee(struct varve_log *log, uint64_t uncounted, struct varve_error
 static void tell(struct varve_log *log, bool near, uint64_t uncounted, const struct varve_error *error)
 {
     bool before = atomic_exchange(&log->space_near, near);
+    uint64_t left = atomic_load(&log->room_bytes) + uncounted +
+                    atomic_load(&log->ready_count) * log->options.segment_bytes;
 
     if (near && !before)
-        vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                        "nearly full: there is room for %" PRIu64 " more bytes of frames, then appends are "
-                        "refused: %s",
-                        atomic_load(&log->room_bytes) + uncounted +
-                            atomic_load(&log->ready_count) * log->options.segment_bytes,
-                        error->message);
+        vv_tell(log, SPACE_LOW, VV_ABOUT(.bytes = left, .code = error->code),
+                "nearly full: there is room for %" PRIu64 " more bytes of frames, then appends are "
+                "refused: %s",
+                left, error->message);
     else if (!near && before)
-        vv_fail_message(log, VARVE_MESSAGE_INFO, "there is room for another segment again");
+        vv_tell(log, SPACE_ENOUGH, VV_ABOUT(.bytes = left), "there is room for another segment again");
 }
 
 void vv_space_made(struct varve_log *log)

@@ -110,7 +110,5 @@ void vv_prepare_retire(struct varve_log *log, struct vv_segment *segment);
 void vv_fail_log(struct varve_log *log, const struct varve_error *error);
 /* The code that a call gets in a failed log. */
 int vv_fail_code(struct varve_log *log);
-VARVE_PRINTF(3, 4)
-void vv_fail_message(struct varve_log *log, enum varve_message_level level, const char *fmt, ...);
 
 #endif

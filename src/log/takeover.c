@@ -260,6 +260,7 @@ int vv_open_segments(struct varve_log *log, const struct vv_chain *chain,
     uint64_t last_used = recovered->damaged_segment; /* not to be written over, though it looks unused */
     int rc = list_facts(log, chain, ret_error);
 
+    log->told_segment = log->fact_count > 0 ? log->facts[log->fact_count - 1].number : 0;
     log->next_number = log->manifest.first_segment;
     for (size_t i = 0; i < chain->count; i++) {
         if (chain->links[i].number >= log->next_number)

@@ -19,6 +19,7 @@
 #include "log/pin.h"
 #include "log/prepare.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 /* Once for one reason: on a full disk this is tried again and again. files_mutex is held. */
 static void tell_untrimmed(struct varve_log *log, const struct varve_error *error)
@@ -27,7 +28,8 @@ static void tell_untrimmed(struct varve_log *log, const struct varve_error *erro
         return;
     log->untrimmed_code = error->code;
     log->untrimmed_errno = error->sys_errno;
-    vv_fail_message(log, VARVE_MESSAGE_WARNING, "not trimmed: %s", error->message);
+    vv_tell(log, NOT_TRIMMED, VV_ABOUT(.code = error->code, .sys_errno = error->sys_errno), "not trimmed: %s",
+            error->message);
 }
 
 /* How many segments at the beginning hold nothing at or above `lsn`, and what follows them. */
@@ -146,9 +148,8 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
         pthread_mutex_unlock(&log->segments_mutex);
         r = remove_segment(log, fact.number, fact.bad);
         if (r != 0) {
-            vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                            "segment %" PRIu64 " was trimmed and cannot be removed: %s", fact.number,
-                            strerror(-r));
+            vv_tell(log, NOT_TRIMMED, VV_ABOUT(.segment = fact.number, .code = VARVE_E_IO, .sys_errno = -r),
+                    "segment %" PRIu64 " was trimmed and cannot be removed: %s", fact.number, strerror(-r));
             rc = VARVE_E_IO;
         }
         VV_COUNT(log, segments_trimmed, 1);
@@ -159,6 +160,8 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
     pthread_mutex_unlock(&log->segments_mutex);
     if (log->io->dir_sync(log->io, log->dir) != 0)
         rc = VARVE_E_IO;
+    vv_tell(log, TRIMMED, VV_ABOUT(.lsn = next->base_lsn, .segment = next->number),
+            "%zu segments removed; the log begins with LSN %" PRIu64, count, next->base_lsn);
     return rc;
 }
 

@@ -24,6 +24,7 @@
 #include "log/codec.h"
 #include "log/large.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 static bool transient(int err, bool durable)
 {
@@ -89,8 +90,12 @@ static int write_all(struct varve_log *log, struct vv_segment *segment, struct i
             return vv_error_set(ret_error, durable ? VARVE_E_SYNC : VARVE_E_IO, (int)-n,
                                 "segment %" PRIu64 ": write at byte %" PRIu64 " failed", segment->number,
                                 offset);
-        if (n != -EINTR)
-            back_off(log, tries - 1);
+        if (n == -EINTR)
+            continue;
+        vv_tell(log, RETRY, VV_ABOUT(.segment = segment->number, .offset = offset, .sys_errno = (int)n),
+                "segment %" PRIu64 ": a write at byte %" PRIu64 " failed %u times: it is tried again",
+                segment->number, offset, tries);
+        back_off(log, tries - 1);
     }
     if (durable && pieces)
         return vv_write_sync(log, segment, ret_error);

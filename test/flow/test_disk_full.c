@@ -29,12 +29,12 @@ enum {
 
 static _Atomic unsigned near_told, again_told;
 
-static void on_message(void *arg, enum varve_message_level level, const char *text)
+static void on_message(void *arg, const struct varve_message *message)
 {
     (void)arg;
-    if (level == VARVE_MESSAGE_WARNING && strstr(text, "nearly full") != NULL) {
+    if (message->event == VARVE_EVENT_SPACE_LOW) {
         atomic_fetch_add(&near_told, 1);
-    } else if (level == VARVE_MESSAGE_INFO && strstr(text, "segments can be made again") != NULL) {
+    } else if (message->event == VARVE_EVENT_SPACE_AGAIN) {
         atomic_fetch_add(&again_told, 1);
     }
 }

@@ -310,9 +310,9 @@ static void test_pin__later(void **state)
 
 static _Atomic unsigned warned;
 
-static void on_message(void *arg, enum varve_message_level level, const char *text)
+static void on_message(void *arg, const struct varve_message *message)
 {
-    if (level == VARVE_MESSAGE_WARNING && strstr(text, arg) != NULL) {
+    if (message->level == VARVE_MESSAGE_WARNING && strstr(message->text, arg) != NULL) {
         atomic_fetch_add(&warned, 1);
     }
 }

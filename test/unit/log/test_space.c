@@ -26,19 +26,19 @@ struct ear {
     _Atomic unsigned near, again;
 };
 
-static void on_message(void *arg, enum varve_message_level level, const char *text)
+static void on_message(void *arg, const struct varve_message *message)
 {
     struct ear *ear = arg;
     unsigned long long room;
-    if (strstr(text, "nearly full") != NULL && level == VARVE_MESSAGE_WARNING) {
+    if (message->event == VARVE_EVENT_SPACE_LOW) {
         /* Told as long as a segment is left. */
-        const char *number = strstr(text, "there is room for ");
+        const char *number = strstr(message->text, "there is room for ");
         if (number == NULL || sscanf(number, "there is room for %llu", &room) != 1 ||
             (room < (1 << 20) && !ear->late)) {
             abort();
         }
         atomic_fetch_add(&ear->near, 1);
-    } else if (strstr(text, "segments can be made again") != NULL && level == VARVE_MESSAGE_INFO) {
+    } else if (message->event == VARVE_EVENT_SPACE_AGAIN) {
         atomic_fetch_add(&ear->again, 1);
     }
 }

@@ -150,10 +150,9 @@ static void test_trim__faults(void **state)
     assert_true(told >= 5);
 }
 
-static void on_message(void *arg, enum varve_message_level level, const char *message)
+static void on_message(void *arg, const struct varve_message *message)
 {
-    (void)level;
-    if (strstr(message, "not trimmed") != NULL) {
+    if (message->event == VARVE_EVENT_NOT_TRIMMED && message->level == VARVE_MESSAGE_WARNING) {
         atomic_fetch_add((_Atomic unsigned *)arg, 1);
     }
 }
