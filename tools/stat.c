@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "commands.h"
+#include "health.h"
 #include "json.h"
 #include "pins.h"
 #include "term.h"
@@ -13,10 +14,12 @@
 #define KEY_JSON     (CLI_LONG + 0)
 #define KEY_WATCH    (CLI_LONG + 1)
 #define KEY_INTERVAL (CLI_LONG + 2)
+#define KEY_HEALTH   (CLI_LONG + 3)
 
 static const struct cli_option stat_options[] = {
     {KEY_JSON, "json", NULL, "one JSON object"},
     {KEY_WATCH, "watch", NULL, "a line every second, of what the writer exports"},
+    {KEY_HEALTH, "health", NULL, "how the log of a running writer does"},
     {KEY_INTERVAL, "interval", "DURATION", "with --watch: not every second but this often"},
     CLI_OPTIONS_END,
 };
@@ -156,10 +159,14 @@ static void stat_text(struct out *out, const char *path, const struct varve_info
     else
         out_string(out, "segments      none");
     out_print(out, "; %" PRIu64 " prepared, %" PRIu64 " spare\n", info->segments_ready, info->spares);
-    out_print(out, "segment size  %s, sectors of %" PRIu64 " bytes\n", units_bytes(size, info->segment_bytes),
-              info->sector_bytes);
-    out_print(out, "last segment  %.1f %% full, %s free\n", units_ratio(taken, info->segment_bytes) * 100,
-              units_bytes(left, info->tail_free_bytes));
+    if (info->segments > 0) {
+        out_print(out, "segment size  %s, sectors of %" PRIu64 " bytes\n",
+                  units_bytes(size, info->segment_bytes), info->sector_bytes);
+        out_print(out, "last segment  %.1f %% full, %s free\n", units_ratio(taken, info->segment_bytes) * 100,
+                  units_bytes(left, info->tail_free_bytes));
+    } else if (info->segment_bytes > 0) {
+        out_print(out, "segment size  %s\n", units_bytes(size, info->segment_bytes));
+    }
     out_print(out, "on disk       %s, of which %s (%.1f %%) in use\n", units_bytes(disk, info->disk_bytes),
               units_bytes(used, info->used_bytes), units_ratio(info->used_bytes, info->disk_bytes) * 100);
     out_string(out, pins->count == 0 ? "pins          none\n"
@@ -172,7 +179,7 @@ static int stat_run(const struct cli_command *command, int argc, char **argv)
     struct varve_info info = {.size = sizeof info};
     struct varve_error error;
     struct pins pins;
-    bool json = false, watch = false;
+    bool json = false, watch = false, health = false;
     uint64_t interval_ms = 0;
     struct cli cli;
     struct out out;
@@ -182,13 +189,18 @@ static int stat_run(const struct cli_command *command, int argc, char **argv)
     while ((key = cli_next(&cli)) > 0) {
         json |= key == KEY_JSON;
         watch |= key == KEY_WATCH;
+        health |= key == KEY_HEALTH;
         if (key == KEY_INTERVAL)
             interval_ms = cli_duration(&cli, 1);
     }
     if (!cli_operands(&cli, 1, 1))
         return cli.exit_code;
+    if (health && (watch || json || interval_ms != 0))
+        return say_usage("--health goes alone");
     if (watch ? json : interval_ms != 0)
         return say_usage(watch ? "--json does not go with --watch" : "--interval goes with --watch");
+    if (health)
+        return health_run(cli.operands[0]);
     if (watch)
         return watch_run(cli.operands[0], interval_ms ? interval_ms : 1000);
     rc = varve_info_get(cli.operands[0], NULL, &info, &error);
@@ -223,8 +235,9 @@ const struct cli_command command_stat = {
     .summary = "what a log holds",
     .details = "Shows what the log in DIR holds: records, times, sizes, how full it is, who has it\n"
                "open and what keeps it from being trimmed. Changes nothing and waits for nobody.\n"
-               "With --watch shows how the log is doing, live: DIR is the file that its writer exports\n"
-               "its metrics to, or the log where that is its METRICS.",
+               "With --watch shows how the log is doing, live, and with --health whether it is well:\n"
+               "DIR is the file that its writer exports its metrics to, or the log where that is its\n"
+               "METRICS. --health ends with 1 unless all is well.",
     .options = stat_options,
     .run = stat_run,
 };

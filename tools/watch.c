@@ -17,8 +17,7 @@ struct watch_state {
     struct varve_metrics_export facts;
 };
 
-/* The value of the sample whose line begins with `name` and a blank; 0 where there is none. */
-static double watch_value(const char *text, const char *name)
+double watch_value(const char *text, const char *name)
 {
     size_t chars = strlen(name);
 
@@ -82,9 +81,11 @@ static void watch_line(struct out *out, const struct watch_state *now, const str
               flush * 1e6, watch_p99(now, before) * 1e6, watch_value(now->text, "wal_queue_depth"),
               watch_value(now->text, "wal_durable_lag_records"), watch_value(now->text, "wal_segments"),
               errors, watch_value(now->text, "wal_durable_lsn"),
-              watch_value(now->text, "wal_read_only") > 0     ? "  read-only"
-              : watch_value(now->text, "wal_space_error") > 0 ? "  no space"
-                                                              : "");
+              watch_value(now->text, "wal_read_only") > 0         ? "  read-only"
+              : watch_value(now->text, "wal_space_error") > 0     ? "  no space"
+              : watch_value(now->text, "wal_stalled_seconds") > 0 ? "  hangs"
+              : watch_value(now->text, "wal_health_state") > 0    ? "  degraded"
+                                                                  : "");
 }
 
 static int watch_read(const char *path, struct watch_state *state)
@@ -105,10 +106,14 @@ static int watch_read(const char *path, struct watch_state *state)
     }
 }
 
+bool watch_is_gone(const struct varve_metrics_export *facts)
+{
+    return facts->pid > 0 && kill((pid_t)facts->pid, 0) != 0 && errno == ESRCH;
+}
+
 static bool watch_is_over(const struct watch_state *state)
 {
-    return state->facts.closed ||
-           (state->facts.pid > 0 && kill((pid_t)state->facts.pid, 0) != 0 && errno == ESRCH);
+    return state->facts.closed || watch_is_gone(&state->facts);
 }
 
 static void watch_pause(uint64_t ms)
@@ -142,17 +147,25 @@ static int watch_loop(const char *path, uint64_t interval_ms, struct out *out, s
     return rc;
 }
 
+char *watch_file(const char *path)
+{
+    struct stat st;
+    char *file = NULL;
+
+    return asprintf(&file, "%s%s", path, stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? "/METRICS" : "") < 0
+               ? NULL
+               : file;
+}
+
 int watch_run(const char *path, uint64_t interval_ms)
 {
     struct watch_state states[2] = {{.text = calloc(1, VARVE_METRICS_BYTES + 1)},
                                     {.text = calloc(1, VARVE_METRICS_BYTES + 1)}};
-    char *file = NULL;
-    struct stat st;
+    char *file = watch_file(path);
     struct out out;
     int rc = EXIT_FAILED, closed;
 
-    if (!states[0].text || !states[1].text ||
-        asprintf(&file, "%s%s", path, stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? "/METRICS" : "") < 0) {
+    if (!states[0].text || !states[1].text || !file) {
         say("no memory");
     } else if (out_open(&out)) {
         rc = watch_loop(file, interval_ms, &out, states);

@@ -146,8 +146,8 @@ struct varve_info {
     uint64_t durable_lsn;         /* the highest LSN that a frame or the clean shutdown vouches for */
     uint64_t first_time_us, last_time_us;
     uint64_t frames, marks, records;
-    uint64_t body_bytes; /* raw bytes of all frames: records with their headers */
-    uint64_t segment_bytes;
+    uint64_t body_bytes;    /* raw bytes of all frames: records with their headers */
+    uint64_t segment_bytes; /* of the last one; in an empty log of the one that is prepared, 0 if none is */
     uint64_t sector_bytes;
     uint64_t tail_free_bytes; /* room left in the active segment */
     int clean_shutdown;

@@ -57,6 +57,12 @@ enum varve_message_level {
     X(SPACE_FULL, "space_full", WARNING, 0, "the next segment cannot be made; appends are refused then")   \
     X(SPACE_AGAIN, "space_again", INFO, 0, "segments can be made again")                                   \
     X(RETRY, "retry", WARNING, 1, "a write failed and is tried again")                                     \
+    X(SLOW_SYNC, "slow_sync", WARNING, 1, "a durable write or a sync took longer than slow_sync_ms")       \
+    X(STALL, "stall", WARNING, 1, "a write or a sync hangs, for longer than stall_ms")                     \
+    X(STALL_OVER, "stall_over", INFO, 1, "a write or a sync that hung has come to its end")                \
+    X(BREAKER_OPEN, "breaker_open", WARNING, 1,                                                            \
+      "so many writes failed in a row that the disk is only probed")                                       \
+    X(BREAKER_CLOSED, "breaker_closed", INFO, 1, "a probe went through: the log writes again")             \
     X(FRAMES_MOVE, "frames_move", WARNING, 1,                                                              \
       "a segment failed; what is not acknowledged moves to a fresh one")                                   \
     X(READ_ONLY, "read_only", ERROR, 0, "the log is read-only from now on: its first error")

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Room that the text never needs more than, with labels of up to 200 bytes. */
-#define VARVE_METRICS_BYTES 65536
+#define VARVE_METRICS_BYTES 131072
 
 /*
  * Writes all metrics of the log to `text` and a NUL behind them; *ret_bytes (may be NULL) is their length.

@@ -120,8 +120,17 @@ struct varve_options {
     const void
         *dictionary; /* for zstd, as varve_train makes them: put into the log's directory, and the log's
                         from then on. NULL = the one that it has; with dictionary_bytes 0: none any more */
-    size_t dictionary_bytes; /* up to 1 MiB */
+    size_t dictionary_bytes;                /* up to 1 MiB */
     enum varve_message_level message_level; /* nothing below it is told; default info */
+    uint32_t stall_ms;     /* a write or a sync that has been under way for longer is told of, while it hangs;
+                              1000; UINT32_MAX = nobody looks */
+    uint32_t slow_sync_ms; /* one that took longer is told of; 500; UINT32_MAX = none is */
+    uint32_t breaker_failures; /* so many writes in a row that fail with a transient error, and the log only
+                                  probes the disk until it is back; 8; UINT32_MAX = never: then a write is
+                                  given up after retry_count tries */
+    uint32_t breaker_first_ms; /* until the first probe; twice as long until each next one; 100 */
+    uint32_t breaker_max_ms;   /* until any probe; 5000 */
+    uint32_t health_recent_ms; /* how long what has passed keeps a log `degraded` (varve/health.h); 10,000 */
 };
 
 #ifdef __cplusplus

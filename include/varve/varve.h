@@ -7,6 +7,7 @@
 #include "varve/cursor.h"
 #include "varve/error.h"
 #include "varve/format.h"
+#include "varve/health.h"
 #include "varve/inspect.h"
 #include "varve/io.h"
 #include "varve/keys.h"

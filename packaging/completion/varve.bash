@@ -57,7 +57,7 @@ _varve_options() {
     tail) echo "--lines --follow $emit $keys" ;;
     dump) echo "--hex --no-records --json $keys" ;;
     verify) echo "--strict --quiet --json $keys" ;;
-    stat) echo "--json --watch --interval" ;;
+    stat) echo "--json --watch --health --interval" ;;
     trim) echo "--before --keep-segments --keep-bytes --keep-time --dry-run --json $keys" ;;
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
     keygen) echo "--rotate" ;;

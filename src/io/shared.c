@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,35 +30,45 @@ static int open_regular(const char *path, int flags)
 int vv_shared_open(struct vv_shared *shared, const char *path, size_t size)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = open_regular(path, O_RDWR | O_CREAT), rc = 0;
-    void *bytes = MAP_FAILED;
+    int fd = open_regular(path, O_RDWR | O_CREAT), rc;
 
     if (fd < 0)
         return fd;
-    if (fcntl(fd, F_OFD_SETLK, &lock) != 0)
+    rc = vv_system_check_size(size);
+    if (rc == 0 && fcntl(fd, F_OFD_SETLK, &lock) != 0)
         rc = errno == EACCES ? -EAGAIN : -errno;
-    /* Without blocks of its own, a full disk would be met by writing into the mapping, as a signal. */
+    /* So that a full disk is met here, and not one line of metrics at a time. */
     if (rc == 0)
         rc = -posix_fallocate(fd, 0, (off_t)size);
-    if (rc == 0) {
-        bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        rc = bytes == MAP_FAILED ? -errno : 0;
-    }
     if (rc != 0) {
         close(fd);
         return rc;
     }
-    *shared = (struct vv_shared){.bytes = bytes, .size = size, .fd = fd};
+    *shared = (struct vv_shared){.fd = fd};
     return 0;
+}
+
+int vv_shared_write(struct vv_shared *shared, const void *buf, size_t len)
+{
+    size_t done = 0;
+    int rc = vv_system_check_size(len);
+
+    while (rc == 0 && done < len) {
+        ssize_t n = pwrite(shared->fd, (const uint8_t *)buf + done, len - done, (off_t)done);
+
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            rc = n == 0 ? -EIO : -errno;
+    }
+    return rc;
 }
 
 void vv_shared_close(struct vv_shared *shared)
 {
-    if (!shared->bytes)
-        return;
-    munmap(shared->bytes, shared->size);
-    close(shared->fd);
-    shared->bytes = NULL;
+    if (shared->fd >= 0)
+        close(shared->fd);
+    shared->fd = -1;
 }
 
 int vv_shared_read(const char *path, void *buf, size_t room, size_t *ret_len)

@@ -18,8 +18,9 @@ struct varve_dir {
 };
 
 struct varve_file {
-    int fd;              /* [const after open] */
-    uint64_t size_limit; /* [const after open] RLIMIT_FSIZE as it was then */
+    int fd;                      /* [const after open] */
+    _Atomic uint64_t size_limit; /* [atomic: any writer] RLIMIT_FSIZE as it was when it was looked at last */
+    _Atomic uint64_t limit_looked_us; /* [atomic: any writer] when that was, by the coarse clock */
     /* [atomic: any writer, only ever set] The file system does not know RWF_DSYNC. */
     _Atomic bool without_dsync;
 };

@@ -54,23 +54,33 @@ static ssize_t system_write(int fd, const struct iovec *iov, int iov_count, uint
     return put < 0 ? -errno : put;
 }
 
-/* The kernel sends SIGXFSZ for a write past RLIMIT_FSIZE also where the file is that large already. The limit
- * of the time of opening is what is compared with, to save a call at each write; it may have been raised. */
-static int system_check_end(const struct varve_file *file, const struct iovec *iov, int iov_count,
-                            uint64_t offset)
+enum {
+    SYSTEM_LIMIT_US = 1000 /* how old what is known of the limit may be; in fact a tick of the coarse clock */
+};
+
+/* The kernel sends SIGXFSZ for a write past RLIMIT_FSIZE also where the file is that large already. Somebody
+ * may lower the limit under way: it is looked at again with each tick of the coarse clock, which saves a call
+ * at nearly each write; within a tick (4 ms, 10 at most) of a limit that is lowered the signal can still
+ * come. */
+static int system_check_end(struct varve_file *file, const struct iovec *iov, int iov_count, uint64_t offset)
 {
-    uint64_t end = offset;
+    uint64_t end = offset, now = vv_system_monotonic_coarse_us(NULL);
+    if (now - atomic_load_explicit(&file->limit_looked_us, memory_order_relaxed) >= SYSTEM_LIMIT_US) {
+        atomic_store_explicit(&file->size_limit, vv_system_size_limit(), memory_order_relaxed);
+        atomic_store_explicit(&file->limit_looked_us, now, memory_order_relaxed);
+    }
     for (int i = 0; i < iov_count; i++) {
         if (__builtin_add_overflow(end, iov[i].iov_len, &end)) {
             return -EFBIG;
         }
     }
-    return end > file->size_limit ? vv_system_check_size(end) : 0;
+    return end > atomic_load_explicit(&file->size_limit, memory_order_relaxed) ? vv_system_check_size(end)
+                                                                               : 0;
 }
 
 /*
  * Errors: -EIO -ENOSPC -EDQUOT -EFBIG (also where RLIMIT_FSIZE would end the process; not where it was
- * lowered since the file was opened) -EAGAIN -EINVAL (direct I/O that is not aligned, more than IOV_MAX
+ * lowered a few milliseconds ago) -EAGAIN -EINVAL (direct I/O that is not aligned, more than IOV_MAX
  * pieces, an offset past the largest there is). With `dsync` an error says nothing of whether the bytes are
  * there, or durable: the kernel gives one code for a write that failed and a sync that failed. Writing all of
  * it again is sound then, for that hands every byte to the kernel anew; a sync alone would not be.

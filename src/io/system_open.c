@@ -105,7 +105,8 @@ int vv_system_open(struct varve_io *io, struct varve_dir *dir, const char *name,
         return fd;
     }
     file->fd = fd;
-    file->size_limit = vv_system_size_limit();
+    atomic_init(&file->size_limit, vv_system_size_limit());
+    atomic_init(&file->limit_looked_us, vv_system_monotonic_coarse_us(NULL));
     atomic_init(&file->without_dsync, false);
     *ret_file = file;
     return 0;

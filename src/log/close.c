@@ -12,6 +12,7 @@
 #include "base/tooth.h"
 #include "base/wait.h"
 #include "io/event.h"
+#include "log/breaker.h"
 #include "log/codec.h"
 #include "log/export.h"
 #include "log/lock.h"
@@ -22,6 +23,7 @@
 #include "log/prepare.h"
 #include "log/stages.h"
 #include "log/tell.h"
+#include "log/watch.h"
 
 static void stop_threads(struct varve_log *log)
 {
@@ -37,6 +39,7 @@ static void stop_threads(struct varve_log *log)
         pthread_join(log->preparer, NULL);
     }
     log->flusher_runs = log->preparer_runs = false;
+    vv_watch_stop(log, false);
     vv_export_stop(log, false);
 }
 
@@ -108,7 +111,7 @@ static void tell_closed(struct varve_log *log, int rc)
 
     vv_tell(log, CLOSED, VV_ABOUT(.lsn = durable_lsn, .code = rc), "closed%s; durable up to LSN %" PRIu64,
             rc ? " after an error" : "", durable_lsn);
-    vv_tell_held(log, true);
+    (void)vv_tell_held(log, true);
 }
 
 int varve_close(struct varve_log *log, struct varve_error *ret_error)
@@ -120,10 +123,13 @@ int varve_close(struct varve_log *log, struct varve_error *ret_error)
     if (atomic_load(&log->gate) == VARVE_E_FORKED) {
         /* The threads are the parent's, and so is every file but this process's descriptors of them. */
         log->flusher_runs = log->preparer_runs = false;
+        vv_watch_stop(log, true);
         vv_export_stop(log, true);
         rc = vv_error_set(ret_error, VARVE_E_FORKED, 0, "%s: the log belongs to the process that opened it",
                           log->path);
     } else if (!log->read_only && !log->in_memory) {
+        atomic_store(&log->closing, 1);
+        vv_breaker_wake(log);
         rc = VV_TOOTH(CLOSED_WITHOUT_SYNC) ? 0 : varve_sync(log);
         atomic_store(&log->gate, rc != 0 ? rc : VARVE_E_CLOSED);
         stop_threads(log);

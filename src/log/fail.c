@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/wait.h"
 #include "io/event.h"
+#include "log/breaker.h"
 #include "log/stages.h"
 #include "log/tell.h"
 
@@ -47,6 +48,7 @@ void vv_fail_log(struct varve_log *log, const struct varve_error *error)
         vv_wake_all(&slot->turn_event);
         vv_crowd_wake_all(log, slot);
     }
+    vv_breaker_wake(log);
     atomic_fetch_add(&log->durable_event, 1);
     vv_wake_all(&log->durable_event);
     atomic_fetch_add(&log->ring_event, 1);

@@ -15,6 +15,7 @@
 #include "log/metrics.h"
 #include "log/stages.h"
 #include "log/tell.h"
+#include "log/watch.h"
 
 void vv_flush_kick(struct varve_log *log)
 {
@@ -29,6 +30,12 @@ static uint32_t open_count(struct varve_log *log)
     uint64_t word = atomic_load(&vv_slot_at(log, atomic_load(&log->open_seq))->word);
 
     return word & VV_WORD_CLOSED ? 0 : vv_word_count(word);
+}
+
+/* A piece of work is done, and another begins. */
+static void show_life(struct varve_log *log)
+{
+    atomic_store_explicit(&log->flusher_busy_us, log->io->monotonic_us(log->io) | 1, memory_order_relaxed);
 }
 
 /* -- the modes whose appenders lead -- */
@@ -47,8 +54,10 @@ static void lead_unclaimed(struct varve_log *log, uint64_t end)
         /* A large record's appender leads it itself: the bytes are its caller's. */
         if (atomic_load(&slot->seq) != seq || vv_word_count(word) == 0 || vv_word_bytes(word) > log->body_max)
             continue;
-        if (vv_seal_claim(slot, seq))
+        if (vv_seal_claim(slot, seq)) {
             vv_seal_lead(log, slot, seq);
+            show_life(log);
+        }
         if (atomic_load(&log->failed))
             return;
     }
@@ -59,26 +68,27 @@ static void lead_unclaimed(struct varve_log *log, uint64_t end)
 static void sync_written(struct varve_log *log)
 {
     struct varve_error error;
-    uint64_t began_us, now_us;
+    uint64_t began_us, now_us, bytes = log->unsynced_bytes, segment;
 
     if (log->unsynced_bytes == 0)
         return;
     log->unsynced_bytes = 0;
-    began_us = vv_metrics_now(log);
-    if (vv_write_sync(log, log->current, &error) != 0) {
+    segment = log->current->number;
+    began_us = log->io->monotonic_us(log->io);
+    if (vv_write_sync(log, log->current, &log->flights[VV_FLIGHT_SYNC], &error) != 0) {
         if (vv_move_claim(log->current))
             vv_move_frames(log, &error);
         return;
     }
-    now_us = vv_metrics_now(log);
+    now_us = log->io->monotonic_us(log->io);
+    vv_watch_synced(log, segment, bytes, now_us, now_us - began_us);
     vv_metrics_flush(log, vv_slot_at(log, log->flush_seq - 1), now_us - began_us);
     for (uint64_t seq = vv_published(log); seq < log->flush_seq; seq++) {
         struct vv_slot *slot = vv_slot_at(log, seq);
 
         vv_tell(log, FRAME_DURABLE,
-                VV_ABOUT(.lsn = atomic_load(&slot->first_lsn), .segment = log->current->number,
-                         .offset = slot->offset, .bytes = slot->frame_bytes,
-                         .duration_us = now_us - began_us),
+                VV_ABOUT(.lsn = atomic_load(&slot->first_lsn), .segment = segment, .offset = slot->offset,
+                         .bytes = slot->frame_bytes, .duration_us = now_us - began_us),
                 "%u records durable", (unsigned)slot->count);
         vv_metrics_frame(log, slot, now_us);
         atomic_store(&slot->progress, VV_PROGRESS_DONE);
@@ -129,6 +139,7 @@ static void flush_slots(struct varve_log *log, bool due)
             break;
         (void)vv_seal_claim(slot, log->flush_seq);
         write_slot(log, slot);
+        show_life(log);
         /* Three quarters of what may be on its way: the last one fills meanwhile. By number too: small frames
          * must not use up the slots unsynced. */
         if (log->unsynced_bytes >= log->options.sync_bytes / 4 * 3 ||
@@ -239,7 +250,9 @@ void *vv_flush_run(void *arg)
             break;
         first = false;
         f.seen = event;
+        atomic_store_explicit(&log->flusher_busy_us, now | 1, memory_order_relaxed);
         if (atomic_load(&log->failed)) {
+            atomic_store(&log->flusher_busy_us, 0);
             (void)vv_wait_on(&log->flush_event, event, VV_WAIT_FOREVER);
             continue;
         }
@@ -255,6 +268,7 @@ void *vv_flush_run(void *arg)
                 f.dirty_since = dirty(log) ? now : 0;
         }
         write_mark(log, &f, now);
+        atomic_store_explicit(&log->flusher_busy_us, 0, memory_order_relaxed);
         sleep_until_work(log, &f, now);
     }
     return NULL;

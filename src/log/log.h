@@ -27,6 +27,9 @@
 
 #define VV_PATIENCE     8u
 #define VV_SEGMENTS_MAX 10000u
+#define VV_FLIGHT_SYNC  0u /* the flusher's syncs */
+#define VV_FLIGHT_MAKE  1u /* what makes the next segment */
+#define VV_FLIGHTS      2u
 #define VV_NAME_BYTES   64u /* every name that the log gives a file is shorter */
 
 /* A segment that is, or will be, written to. Those that are only read are known by struct vv_segment_fact. */
@@ -103,6 +106,29 @@ struct varve_log {
     _Atomic(struct vv_observer *) observer;
     _Atomic uint32_t observer_calls; /* callbacks that are running */
 
+    /* -- how the disk does: looked at with each write -- */
+    _Alignas(64) _Atomic uint32_t watch_sleeps; /* [watcher] it wants to be woken by a write */
+    _Atomic uint64_t synced_us,
+        sync_took_us; /* [whoever synced] the last durable write or sync: when, how long */
+    struct vv_breaker {
+        _Atomic uint32_t open;              /* [breaker.c] writes wait, but for one that probes */
+        _Atomic uint32_t failures;          /* [atomic] of writes, in a row */
+        _Atomic uint32_t probing;           /* [atomic: CAS] somebody does, or waits for the time to */
+        _Atomic uint32_t event;             /* it was closed, or a probe has ended */
+        _Atomic uint64_t since_us, next_us; /* when it was opened, and when the next probe is due */
+        uint64_t interval_us;               /* [error_mutex] */
+    } breaker;
+    struct vv_flight flights[VV_FLIGHTS]; /* [whose they are; read by the watcher] */
+    /* When it was last so, monotonic; 0 = never. [atomic: whoever meets it] */
+    _Atomic uint64_t retried_us, slow_us, moved_us, pressed_us;
+    _Atomic uint64_t free_bytes,
+        free_looked_us; /* [preparer] of the file system; when it looked, monotonic */
+    /* Since when a thread is in one piece of work, monotonic; 0 = it sleeps. [the thread] */
+    _Atomic uint64_t preparer_busy_us, flusher_busy_us;
+    _Atomic uint32_t pins_count, pins_over; /* [pins_mutex; preparer] for who does not take the mutex */
+    _Atomic uint32_t stop_watch, watch_event;
+    _Atomic uint32_t closing; /* [close] nobody waits for a disk any more that may come back */
+
     /* -- placing [place_mutex] -- */
     _Alignas(64) pthread_mutex_t place_mutex;
     struct vv_segment *current;      /* NULL: the next frame starts a segment */
@@ -176,6 +202,7 @@ struct varve_log {
     /* -- for an operator -- */
     struct vv_metrics *metrics;   /* [const after open] NULL read-only */
     struct vv_exporter *exporter; /* [open, close] */
+    struct vv_watch *watch;       /* [open, close] NULL: nobody looks */
     uint64_t opened_lsn;          /* [const after open] the last LSN when it was opened */
     uint64_t told_segment;        /* [preparer] of those that were begun, the last that was told */
     struct vv_told {
@@ -190,7 +217,7 @@ struct varve_log {
     struct vv_counters {
         _Atomic uint64_t frames, marks, records, payload_bytes, written_bytes, writes, syncs, retries, moves;
         _Atomic uint64_t backpressure, segments_opened, segments_trimmed, spares_used;
-        _Atomic uint64_t messages, messages_held;
+        _Atomic uint64_t messages, messages_held, stalls, slow_syncs, breaker_opened;
     } counters;
 };
 

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "log/metrics.h"
 #include "log/stages.h"
+#include "varve/health.h"
 
 struct vv_metrics *vv_metrics_new(void)
 {
@@ -247,6 +248,77 @@ static void gauges(struct varve_log *log, struct page *p, const struct varve_sta
     numbers(p, list, sizeof list / sizeof *list);
 }
 
+static void reasons(struct page *p, const struct varve_health_report *h)
+{
+    char label[64];
+
+    head(p, "wal_health_reason", "gauge", "1 while this keeps the log from being ok, else 0.");
+    for (unsigned i = 0; i < VARVE_HEALTH_BIT_COUNT; i++) {
+        struct vv_text text = {.buf = label, .room = sizeof label};
+
+        vv_text_print(&text, "reason=\"%s\"", varve_health_reason_name(i));
+        sample(p, "wal_health_reason", "", label, (h->reasons >> i) & 1);
+    }
+    head(p, "wal_thread_state", "gauge", "0 none, 1 idle, 2 busy, 3 stuck.");
+    sample(p, "wal_thread_state", "", "thread=\"prepare\"", h->preparer);
+    sample(p, "wal_thread_state", "", "thread=\"flush\"", h->flusher);
+}
+
+/* A label's value, as the format wants it. */
+static void first_error(struct page *p, const struct varve_error *error)
+{
+    char label[2 * VARVE_ERROR_MESSAGE_BYTES + 32];
+    struct vv_text text = {.buf = label, .room = sizeof label};
+
+    if (error->code == 0)
+        return;
+    vv_text_print(&text, "message=\"");
+    for (const char *at = error->message; *at; at++)
+        vv_text_print(&text, "%s%c", *at == '"' || *at == '\\' ? "\\" : "", *at);
+    vv_text_print(&text, "\"");
+    head(p, "wal_first_error", "gauge", "1: the error that made the log read-only.");
+    sample(p, "wal_first_error", "", label, 1);
+}
+
+static void health(struct varve_log *log, struct page *p)
+{
+    struct varve_health_report h = {.size = sizeof h};
+    struct vv_counters *c = &log->counters;
+
+    if (varve_health(log, &h) != 0)
+        return;
+    const struct number list[] = {
+        {"wal_health_state", "gauge", "0 ok, 1 degraded, 2 read-only.", h.state},
+        {"wal_slots", "gauge", "Slots that may be in use at once.", (double)h.slots},
+        {"wal_slots_used", "gauge", "Slots with records that are not durable yet.", (double)h.slots_used},
+        {"wal_appends_waiting", "gauge", "Appends that wait for a slot or for space.",
+         (double)h.appends_waiting},
+        {"wal_last_sync_timestamp_seconds", "gauge",
+         "When the last durable write or sync ended; 0: none did.", (double)h.last_sync_us / 1e6},
+        {"wal_last_sync_seconds", "gauge", "How long it took.", (double)h.last_sync_took_us / 1e6},
+        {"wal_stalled_seconds", "gauge", "How long a write or sync has hung; 0: none does.",
+         (double)h.stalled_us / 1e6},
+        {"wal_stalls_total", "counter", "Writes and syncs that hung.", (double)atomic_load(&c->stalls)},
+        {"wal_slow_syncs_total", "counter", "Durable writes and syncs that took slow_sync_ms.",
+         (double)atomic_load(&c->slow_syncs)},
+        {"wal_breaker_open_seconds", "gauge", "How long the breaker has been open; 0: it is closed.",
+         (double)h.breaker_open_us / 1e6},
+        {"wal_breaker_opened_total", "counter", "Times that the breaker opened.",
+         (double)atomic_load(&c->breaker_opened)},
+        {"wal_disk_free_bytes", "gauge", "What the file system has left, when it was last looked at.",
+         (double)h.disk_free_bytes},
+        {"wal_pins", "gauge", "Pins.", (double)h.pins},
+        {"wal_pins_over", "gauge", "Pins over their limits that could not be dropped.", (double)h.pins_over},
+        {"wal_messages_total", "counter", "Messages that were told.", (double)atomic_load(&c->messages)},
+        {"wal_messages_held_total", "counter", "Messages that were held back, because they repeat.",
+         (double)atomic_load(&c->messages_held)},
+    };
+
+    numbers(p, list, sizeof list / sizeof *list);
+    reasons(p, &h);
+    first_error(p, &h.first_error);
+}
+
 static bool labels_ok(const char *labels)
 {
     if (strlen(labels) > 200)
@@ -292,6 +364,7 @@ int varve_metrics_text(struct varve_log *log, const char *labels, char *text, si
     counters(&p, &stats, log->opened_lsn);
     errors(log, &p);
     gauges(log, &p, &stats);
+    health(log, &p);
     histograms(log, &p);
     (void)uselocale(callers);
     freelocale(plain);

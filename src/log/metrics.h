@@ -23,11 +23,6 @@ struct vv_metrics {
 };
 
 #ifdef VARVE_NO_METRICS
-static inline uint64_t vv_metrics_now(struct varve_log *log)
-{
-    (void)log;
-    return 0;
-}
 static inline void vv_metrics_flush(struct varve_log *log, const struct vv_slot *slot, uint64_t took_us)
 {
     (void)log;
@@ -41,11 +36,6 @@ static inline void vv_metrics_frame(struct varve_log *log, struct vv_slot *slot,
     (void)now_us;
 }
 #else
-/* The monotonic clock, for those who have no other use for the time. */
-static inline uint64_t vv_metrics_now(struct varve_log *log)
-{
-    return log->io->monotonic_us(log->io);
-}
 /* A durable write, or a sync, has succeeded, for this slot (the last of several). */
 void vv_metrics_flush(struct varve_log *log, const struct vv_slot *slot, uint64_t took_us);
 /* The slot's frame is durable, and is not published yet. `now_us`: monotonic. */

@@ -95,6 +95,7 @@ void vv_move_frames(struct varve_log *log, const struct varve_error *cause)
     first = atomic_fetch_or(&log->publish_word, VV_PUBLISH_HELD) & ~VV_PUBLISH_HELD;
     end = atomic_load(&log->placed_seq);
     VV_COUNT(log, moves, 1);
+    atomic_store(&log->moved_us, log->io->monotonic_us(log->io) | 1);
     note_bad(log);
     rc = move_all(log, first, end, &error);
     /* While the mutex is held: the fresh segment may fail somebody as soon as it is not, and the next mover's

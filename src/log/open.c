@@ -37,6 +37,7 @@
 #include "log/recover.h"
 #include "log/stages.h"
 #include "log/tell.h"
+#include "log/watch.h"
 
 static void init_words(struct varve_log *log)
 {
@@ -183,6 +184,9 @@ static int start_threads(struct varve_log *log, struct varve_error *ret_error)
 
     rc = vv_export_start(log, ret_error);
     if (rc != 0 || log->in_memory)
+        return rc;
+    rc = vv_watch_start(log, ret_error);
+    if (rc != 0)
         return rc;
     rc = vv_thread_start(&log->preparer, "varve-prepare", vv_prepare_run, log);
     log->preparer_runs = rc == 0;

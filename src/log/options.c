@@ -106,6 +106,18 @@ static void fill_simple(struct varve_options *o)
         o->writes_in_flight = 1; /* one at a time is what this mode is about */
     if (o->writes_in_flight == 0)
         o->writes_in_flight = sysconf(_SC_NPROCESSORS_ONLN) <= 2 ? 1 : 2;
+    if (o->stall_ms == 0)
+        o->stall_ms = 1000;
+    if (o->slow_sync_ms == 0)
+        o->slow_sync_ms = 500;
+    if (o->breaker_failures == 0)
+        o->breaker_failures = 8;
+    if (o->breaker_first_ms == 0)
+        o->breaker_first_ms = 100;
+    if (o->breaker_max_ms == 0)
+        o->breaker_max_ms = o->breaker_first_ms > 5000 ? o->breaker_first_ms : 5000;
+    if (o->health_recent_ms == 0)
+        o->health_recent_ms = 10000;
     if (o->message_level == VARVE_MESSAGE_DEFAULT)
         o->message_level = VARVE_MESSAGE_INFO;
     if (!o->io)
@@ -129,6 +141,9 @@ static int check_numbers(const struct varve_options *o, struct varve_error *ret_
         {"backpressure_ms", o->backpressure_ms, 1, 86400000},
         {"retry_count", o->retry_count, 1, 1000},
         {"retry_first_ms", o->retry_first_ms, 1, 60000},
+        {"breaker_first_ms", o->breaker_first_ms, 1, 3600000},
+        {"breaker_max_ms", o->breaker_max_ms, o->breaker_first_ms, 3600000},
+        {"health_recent_ms", o->health_recent_ms, 1, 86400000},
     };
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {

@@ -75,6 +75,8 @@ int vv_pin_load(struct varve_log *log, struct varve_error *ret_error)
     }
     if (rc != 0)
         vv_error_copy(ret_error, &error);
+    else
+        atomic_store(&log->pins_count, (uint32_t)log->pins->count);
     return rc;
 }
 
@@ -109,6 +111,7 @@ static int put(struct varve_log *log, struct vv_pins *pins, struct varve_error *
         log->pins_next = log->pins;
         log->pins = pins;
     }
+    atomic_store(&log->pins_count, (uint32_t)log->pins->count);
     atomic_store(&log->pins_dirty_us, 0);
     return 0;
 }
@@ -468,7 +471,8 @@ static const char *over(const struct varve_pin *p, bool exact)
 }
 
 /* Drops it, unless it is another than the one that was measured: moved, or with other limits. */
-static void drop_late(struct varve_log *log, const struct vv_pin *measured, const struct varve_pin *p,
+/* Whether it is over its limit still. */
+static bool drop_late(struct varve_log *log, const struct vv_pin *measured, const struct varve_pin *p,
                       const char *what)
 {
     struct varve_error error = {.code = 0};
@@ -489,6 +493,7 @@ static void drop_late(struct varve_log *log, const struct vv_pin *measured, cons
         vv_tell(log, PIN_NOT_DROPPED,
                 VV_ABOUT(.lsn = p->lsn, .code = error.code, .sys_errno = error.sys_errno),
                 "pin %s is over its limit of %s and cannot be dropped: %s", p->name, what, error.message);
+    return error.code != 0;
 }
 
 void vv_pin_enforce(struct varve_log *log)
@@ -496,6 +501,7 @@ void vv_pin_enforce(struct varve_log *log)
     struct vv_pins *pins;
     bool any = false, deep = false;
     struct measure m;
+    uint32_t left = 0;
 
     pthread_mutex_lock(&log->pins_mutex);
     for (size_t i = 0; i < log->pins->count; i++) {
@@ -505,6 +511,8 @@ void vv_pin_enforce(struct varve_log *log)
         any |= deep || p->max_records != 0;
     }
     pthread_mutex_unlock(&log->pins_mutex);
+    if (!any)
+        atomic_store(&log->pins_over, 0);
     if (!any || copy_pins(log, &pins, NULL) != 0)
         return;
     if (measure_begin(&m, log, deep, NULL) == 0) {
@@ -513,9 +521,10 @@ void vv_pin_enforce(struct varve_log *log)
             bool exact = measure_pin(&m, &pins->pin[i], &told);
             const char *what = over(&told, exact);
 
-            if (what)
-                drop_late(log, &pins->pin[i], &told, what);
+            if (what && drop_late(log, &pins->pin[i], &told, what))
+                left++;
         }
+        atomic_store(&log->pins_over, left);
     }
     measure_end(&m);
     vv_free(pins);

@@ -29,6 +29,7 @@
 #include "log/space.h"
 #include "log/stages.h"
 #include "log/tell.h"
+#include "log/watch.h"
 
 enum {
     PIECE_PAUSE_US = 1000,
@@ -143,14 +144,23 @@ static uint32_t wanted(struct varve_log *log)
     return atomic_load(&log->ready_wanted);
 }
 
+/* A piece of work is done, and another begins. */
+static void show_life(struct varve_log *log)
+{
+    atomic_store_explicit(&log->preparer_busy_us, log->io->monotonic_us(log->io) | 1, memory_order_relaxed);
+}
+
 static int write_zeros(struct varve_log *log, struct varve_file *file, uint64_t bytes)
 {
     uint64_t piece_bytes = VV_PREPARE_ZERO_BYTES, done = 0;
 
     while (done < bytes) {
         struct iovec iov = {log->zeros, bytes - done < piece_bytes ? bytes - done : piece_bytes};
-        ssize_t n = log->io->pwritev(log->io, file, &iov, 1, done, 0);
+        ssize_t n;
 
+        vv_watch_begin(log, &log->flights[VV_FLIGHT_MAKE], log->next_number, done, iov.iov_len);
+        n = log->io->pwritev(log->io, file, &iov, 1, done, 0);
+        vv_watch_end(&log->flights[VV_FLIGHT_MAKE]);
         /* Nothing else is tried again here: this thread tries all of it again, a little later, and can be
          * stopped in between. */
         if (n == -EINTR)
@@ -158,6 +168,7 @@ static int write_zeros(struct varve_log *log, struct varve_file *file, uint64_t 
         if (n <= 0)
             return n == 0 ? -EIO : (int)n;
         done += (uint64_t)n;
+        show_life(log);
         if (atomic_load(&log->stop_prepare))
             return -ECANCELED;
         if (!urgent(log)) {
@@ -187,8 +198,11 @@ static int make_file(struct varve_log *log, const char *name, struct varve_file 
     rc = io->allocate(io, file, log->options.segment_bytes);
     if (rc == 0 && log->leads)
         rc = write_zeros(log, file, log->options.segment_bytes);
-    if (rc == 0)
+    if (rc == 0) {
+        vv_watch_begin(log, &log->flights[VV_FLIGHT_MAKE], log->next_number, 0, 0);
         rc = io->sync(io, file);
+        vv_watch_end(&log->flights[VV_FLIGHT_MAKE]);
+    }
     if (rc != 0) {
         io->close(io, file);
         (void)io->unlink(io, log->dir, name);
@@ -428,6 +442,7 @@ void *vv_prepare_run(void *arg)
 
         /* Before each one, for writers that take them as fast as they are made leave no other moment. */
         for (;;) {
+            show_life(log);
             close_retired(log);
             tell_begun(log);
             vv_retain_tick(log);
@@ -438,6 +453,7 @@ void *vv_prepare_run(void *arg)
         }
         if (!atomic_load(&log->stop_prepare))
             vv_space_look(log);
+        atomic_store(&log->preparer_busy_us, 0);
         if (!atomic_load(&log->stop_prepare))
             (void)vv_wait_on(&log->prepare_event, seen, rc != 0 ? RETRY_US : vv_retain_sleep_us(log));
     }

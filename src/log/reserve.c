@@ -277,6 +277,7 @@ static int wait_for_ring(struct varve_log *log, uint32_t seen, uint64_t *deadlin
 
     if (*deadline_us == 0) {
         VV_COUNT(log, backpressure, 1);
+        atomic_store(&log->pressed_us, now | 1);
         if (o->backpressure == VARVE_BACKPRESSURE_FAIL)
             return VARVE_E_BACKPRESSURE;
         atomic_fetch_add(&log->ring_waiters, 1);

@@ -28,6 +28,7 @@
 #include "log/metrics.h"
 #include "log/stages.h"
 #include "log/tell.h"
+#include "log/watch.h"
 
 /* A leader steps aside for those on their way back for no longer, however slow the disk is: it keeps a
  * processor busy meanwhile. */
@@ -232,6 +233,7 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
             VV_ABOUT(.lsn = atomic_load(&slot->first_lsn), .segment = segment->number, .offset = slot->offset,
                      .bytes = slot->frame_bytes, .duration_us = now_us - began_us),
             "%u records durable", (unsigned)slot->count);
+    vv_watch_synced(log, segment->number, slot->frame_bytes, now_us, now_us - began_us);
     vv_metrics_flush(log, slot, now_us - began_us);
     vv_metrics_frame(log, slot, now_us);
     if (VV_TOOTH(PUBLISH_PAST_A_HOLE))

@@ -63,6 +63,13 @@ enum vv_slot_progress {
     VV_PROGRESS_DONE,    /* durable (in `memory` mode: finished) */
 };
 
+/* A call that writes or syncs, from before it is made until it has returned. Each word is stored with
+ * release, `began_us` last; so who reads it first and again at the end sees whether it read of one flight. */
+struct vv_flight {
+    _Atomic uint64_t began_us; /* monotonic; 0 = none is under way */
+    _Atomic uint64_t segment, offset, bytes;
+};
+
 /* Who went to sleep on one processor. Whoever wakes them all from another one would interrupt it for each of
  * them; so one is woken, and wakes the rest, at home. */
 #define VV_CROWDS 8u
@@ -121,6 +128,7 @@ struct vv_slot {
     uint32_t starts_segment; /* 1: the segment's header goes out with it */
     uint8_t codec_id;        /* how the body is stored */
     uint8_t packed;          /* 1: the lane holds the packed body */
+    struct vv_flight flight; /* [leader, mover; read by the watcher] the write that is under way */
 };
 
 #endif

@@ -129,6 +129,12 @@ void vv_space_look(struct varve_log *log)
     struct varve_error error;
     bool near;
 
+    uint64_t free_bytes;
+
+    if (log->io->space(log->io, log->dir, &free_bytes) == 0) {
+        atomic_store(&log->free_bytes, free_bytes);
+        atomic_store(&log->free_looked_us, log->io->monotonic_us(log->io) | 1);
+    }
     /* Where one could not be made already, that was told. */
     if (atomic_load(&log->failed) || atomic_load(&log->space_error) != 0)
         return;

@@ -16,8 +16,8 @@ int vv_space_explain(struct varve_log *log, int err, const char *name, struct va
  * warning comes while a whole segment is left, however fast that is filled. files_mutex is held. */
 void vv_space_made(struct varve_log *log);
 
-/* Warns once when the segment behind the one that is ready could not be made, and takes it back once it
- * could. By the log's own thread, holding no lock. */
+/* Looks at what the file system has left. Warns once when the segment behind the one that is ready could not
+ * be made, and takes it back once it could. By the log's own thread, holding no lock. */
 void vv_space_look(struct varve_log *log);
 
 #endif

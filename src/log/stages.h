@@ -60,7 +60,8 @@ int vv_place_here(struct varve_log *log, struct vv_slot *slot, bool fresh, struc
 /* -- write.c -- */
 /* Writes the slot's frame; `durable`: it is durable on success. Transient errors are tried again. */
 int vv_write_frame(struct varve_log *log, struct vv_slot *slot, bool durable, struct varve_error *ret_error);
-int vv_write_sync(struct varve_log *log, struct vv_segment *segment, struct varve_error *ret_error);
+int vv_write_sync(struct varve_log *log, struct vv_segment *segment, struct vv_flight *flight,
+                  struct varve_error *ret_error);
 
 /* -- move.c -- */
 /* The segment failed the caller for good, who must say so before it says that its frame was attempted. true:

@@ -50,13 +50,13 @@ static int see_name(void *arg, const char *name)
     if (vv_prepare_is_spare(name)) {
         char was[VV_NAME_BYTES];
 
-        t->spares++;
         snprintf(was, sizeof was, "wal-%s", name + strlen("spare-"));
         if (vv_segment_name_parse(was, &number) && number > t->spare_number)
             t->spare_number = number;
     }
     if (strlen(name) >= VV_NAME_BYTES ||
-        (!is_temporary(name) && !(vv_segment_name_parse(name, &number) && number < t->first_segment)))
+        (!is_temporary(name) && !vv_prepare_is_spare(name) &&
+         !(vv_segment_name_parse(name, &number) && number < t->first_segment)))
         return 0;
     if (t->count == t->room) {
         size_t room = t->room ? t->room * 2 : 16;
@@ -71,6 +71,22 @@ static int see_name(void *arg, const char *name)
     return 0;
 }
 
+/* Whether it stays: a spare of the size that is wanted now, counted, or something that only bears the name.
+ * One of another size would never be used, and takes space that the cap does not know of. */
+static bool keep_spare(struct varve_log *log, const char *name, struct tidy *t)
+{
+    struct varve_io_stat stat;
+
+    if (!vv_prepare_is_spare(name))
+        return false;
+    if (log->io->stat_name(log->io, log->dir, name, &stat) != 0 || stat.kind != VARVE_IO_KIND_FILE)
+        return true;
+    if (stat.size_bytes != log->options.segment_bytes)
+        return false;
+    t->spares++;
+    return true;
+}
+
 /* Removes what is not part of the log any more, or not yet. */
 static int tidy_up(struct varve_log *log, struct varve_error *ret_error)
 {
@@ -79,7 +95,7 @@ static int tidy_up(struct varve_log *log, struct varve_error *ret_error)
     int rc = io->dir_list(io, log->dir, see_name, &t);
 
     for (size_t i = 0; rc == 0 && i < t.count; i++)
-        rc = io->unlink(io, log->dir, t.names[i]);
+        rc = keep_spare(log, t.names[i], &t) ? 0 : io->unlink(io, log->dir, t.names[i]);
     /* Also when nothing was removed: whoever was here before may have given a segment its name and been
      * killed before that was durable, and from now on it is built upon. */
     if (rc == 0)

@@ -80,20 +80,25 @@ void vv_tell_now(struct varve_log *log, enum varve_event event, const struct vv_
     send(log, event, about, text, atomic_exchange(&log->told[event].held, 0));
 }
 
-void vv_tell_held(struct varve_log *log, bool all)
+bool vv_tell_held(struct varve_log *log, bool all)
 {
     const struct vv_about nothing = {0};
     uint64_t now = log->io->monotonic_us(log->io);
+    bool left = false;
     char text[160];
 
     if (log->tell_depth == 0)
-        return;
+        return false;
     for (unsigned i = 0; i < VARVE_EVENT_COUNT; i++) {
         struct vv_told *told = &log->told[i];
         uint32_t held;
 
-        if (atomic_load(&told->held) == 0 || (!all && now - atomic_load(&told->began_us) < WINDOW_US))
+        if (atomic_load(&told->held) == 0)
             continue;
+        if (!all && now - atomic_load(&told->began_us) < WINDOW_US) {
+            left = true;
+            continue;
+        }
         held = atomic_exchange(&told->held, 0);
         if (held == 0)
             continue;
@@ -101,4 +106,5 @@ void vv_tell_held(struct varve_log *log, bool all)
                  varve_event_meaning((enum varve_event)i));
         send(log, (enum varve_event)i, &nothing, text, held);
     }
+    return left;
 }

@@ -42,7 +42,7 @@ void vv_tell_now(struct varve_log *log, enum varve_event event, const struct vv_
                  ...);
 
 /* Says how many messages were held back of faults that have ended since; `all`: also of those that have not.
- */
-void vv_tell_held(struct varve_log *log, bool all);
+ * Whether there are some still. */
+bool vv_tell_held(struct varve_log *log, bool all);
 
 #endif

@@ -329,8 +329,12 @@ static void info_links(const struct reading *r, struct varve_info *info)
     for (size_t i = 0; i < chain->count; i++) {
         const struct vv_link *link = &chain->links[i];
 
-        if (link->state == VV_LINK_BLANK)
+        if (link->state == VV_LINK_BLANK) {
             info->segments_ready++;
+            /* An empty log will begin in it. */
+            if (info->segments == 0)
+                info->segment_bytes = link->file_bytes;
+        }
         if (link->state != VV_LINK_SOUND)
             continue;
         if (info->segments++ == 0) {

@@ -9,9 +9,10 @@
  * is larger than the slot passes through the slot's buffer in pieces, which one sync makes durable.
  *
  * Ways to fail: a short write is finished. EINTR, EAGAIN and want of space are tried again, with waits that
- * double, retry_count times; so is EIO of a write that does not sync. An error of anything that syncs is
- * final: after a failed sync the kernel may count pages as clean that never reached the disk, and a second
- * try would lie.
+ * double, retry_count times; so is EIO of a write that does not sync. Where want of space (or of memory, or a
+ * device that says EAGAIN) has lasted for breaker_failures writes, the breaker opens, and the write is probed
+ * until it goes through: see breaker.c. An error of anything that syncs is final: after a failed sync the
+ * kernel may count pages as clean that never reached the disk, and a second try would lie.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,25 +22,28 @@
 #include "base/error.h"
 #include "base/wait.h"
 #include "format/frame.h"
+#include "log/breaker.h"
 #include "log/codec.h"
 #include "log/large.h"
 #include "log/stages.h"
 #include "log/tell.h"
+#include "log/watch.h"
+
+/* Want of something that others may give back: worth to be waited for. */
+static bool comes_back(int err)
+{
+    return err == -EAGAIN || err == -ENOSPC || err == -EDQUOT || err == -ENOMEM;
+}
 
 static bool transient(int err, bool durable)
 {
-    switch (-err) {
-    case EINTR:
-    case EAGAIN:
-    case ENOSPC:
-    case EDQUOT:
-    case ENOMEM:
-        return true;
-    case EIO:
-        return !durable;
-    default:
-        return false;
-    }
+    return err == -EINTR || comes_back(err) || (err == -EIO && !durable);
+}
+
+static void note_retry(struct varve_log *log)
+{
+    VV_COUNT(log, retries, 1);
+    atomic_store(&log->retried_us, log->io->monotonic_us(log->io) | 1);
 }
 
 static void back_off(struct varve_log *log, unsigned tries)
@@ -47,7 +51,6 @@ static void back_off(struct varve_log *log, unsigned tries)
     _Atomic uint32_t nobody = 0;
     unsigned doublings = tries < 10 ? tries : 10;
 
-    VV_COUNT(log, retries, 1);
     (void)vv_wait_on(&nobody, 0, ((int64_t)log->options.retry_first_ms << doublings) * 1000);
 }
 
@@ -65,18 +68,41 @@ static void advance(struct iovec **iov, int *iov_count, size_t done)
     }
 }
 
+/* One call, in its turn where the breaker is open. *ret_again: it is open, and this is to be tried again. */
+static ssize_t write_once(struct varve_log *log, struct vv_slot *slot, const struct iovec *iov, int iov_count,
+                          uint64_t offset, bool durable, bool *ret_again)
+{
+    bool probes = vv_breaker_enter(log);
+    uint64_t bytes = 0;
+    ssize_t n;
+
+    for (int i = 0; i < iov_count; i++)
+        bytes += iov[i].iov_len;
+    vv_watch_begin(log, &slot->flight, slot->segment->number, offset, bytes);
+    n = log->io->pwritev(log->io, slot->segment->file, iov, iov_count, offset, durable);
+    vv_watch_end(&slot->flight);
+    VV_COUNT(log, writes, 1);
+    *ret_again = n < 0 && comes_back((int)n) && vv_breaker_bad(log, slot->segment, offset, (int)n);
+    if (n > 0)
+        vv_breaker_good(log);
+    /* After its outcome is noted: from here on the next one may probe, when that is due. */
+    if (probes)
+        vv_breaker_probed(log);
+    return n != 0 ? n : -EIO;
+}
+
 /* Writes all of it, or fails for good. Consumes `iov`. */
-static int write_all(struct varve_log *log, struct vv_segment *segment, struct iovec *iov, int iov_count,
+static int write_all(struct varve_log *log, struct vv_slot *slot, struct iovec *iov, int iov_count,
                      uint64_t offset, bool durable, struct varve_error *ret_error)
 {
-    struct varve_io *io = log->io;
+    struct vv_segment *segment = slot->segment;
     unsigned tries = 0;
     bool pieces = false;
 
     while (iov_count > 0) {
-        ssize_t n = io->pwritev(io, segment->file, iov, iov_count, offset, durable);
+        bool again;
+        ssize_t n = write_once(log, slot, iov, iov_count, offset, durable, &again);
 
-        VV_COUNT(log, writes, 1);
         if (n > 0) {
             offset += (uint64_t)n;
             VV_COUNT(log, written_bytes, n);
@@ -84,9 +110,12 @@ static int write_all(struct varve_log *log, struct vv_segment *segment, struct i
             pieces = pieces || iov_count > 0;
             continue;
         }
-        if (n == 0)
-            n = -EIO;
-        if (!transient((int)n, durable) || ++tries >= log->options.retry_count)
+        tries++;
+        if (again) {
+            note_retry(log);
+            continue;
+        }
+        if (!transient((int)n, durable) || tries >= log->options.retry_count)
             return vv_error_set(ret_error, durable ? VARVE_E_SYNC : VARVE_E_IO, (int)-n,
                                 "segment %" PRIu64 ": write at byte %" PRIu64 " failed", segment->number,
                                 offset);
@@ -95,19 +124,24 @@ static int write_all(struct varve_log *log, struct vv_segment *segment, struct i
         vv_tell(log, RETRY, VV_ABOUT(.segment = segment->number, .offset = offset, .sys_errno = (int)n),
                 "segment %" PRIu64 ": a write at byte %" PRIu64 " failed %u times: it is tried again",
                 segment->number, offset, tries);
+        note_retry(log);
         back_off(log, tries - 1);
     }
     if (durable && pieces)
-        return vv_write_sync(log, segment, ret_error);
+        return vv_write_sync(log, segment, &slot->flight, ret_error);
     if (durable)
         VV_COUNT(log, syncs, 1);
     return 0;
 }
 
-int vv_write_sync(struct varve_log *log, struct vv_segment *segment, struct varve_error *ret_error)
+int vv_write_sync(struct varve_log *log, struct vv_segment *segment, struct vv_flight *flight,
+                  struct varve_error *ret_error)
 {
-    int rc = log->io->sync(log->io, segment->file);
+    int rc;
 
+    vv_watch_begin(log, flight, segment->number, 0, 0);
+    rc = log->io->sync(log->io, segment->file);
+    vv_watch_end(flight);
     VV_COUNT(log, syncs, 1);
     if (rc != 0)
         return vv_error_set(ret_error, VARVE_E_SYNC, -rc, "segment %" PRIu64 ": sync failed",
@@ -133,13 +167,13 @@ static int write_large(struct varve_log *log, struct vv_slot *slot, bool durable
         rc = vv_large_read(&source, slot->buffer + skip, piece - skip);
         if (rc != 0)
             return vv_codec_failed(log, slot, rc, ret_error);
-        rc = write_all(log, slot->segment, first ? iov : iov + 1, first ? 2 : 1,
-                       first ? 0 : slot->offset + done, false, ret_error);
+        rc = write_all(log, slot, first ? iov : iov + 1, first ? 2 : 1, first ? 0 : slot->offset + done,
+                       false, ret_error);
         if (rc != 0)
             return rc;
         done += piece;
     }
-    return durable ? vv_write_sync(log, slot->segment, ret_error) : 0;
+    return durable ? vv_write_sync(log, slot->segment, &slot->flight, ret_error) : 0;
 }
 
 int vv_write_frame(struct varve_log *log, struct vv_slot *slot, bool durable, struct varve_error *ret_error)
@@ -149,6 +183,6 @@ int vv_write_frame(struct varve_log *log, struct vv_slot *slot, bool durable, st
     if (slot->large)
         return write_large(log, slot, durable, ret_error);
     if (slot->starts_segment)
-        return write_all(log, slot->segment, iov, 2, 0, durable, ret_error);
-    return write_all(log, slot->segment, iov + 1, 1, slot->offset, durable, ret_error);
+        return write_all(log, slot, iov, 2, 0, durable, ret_error);
+    return write_all(log, slot, iov + 1, 1, slot->offset, durable, ret_error);
 }

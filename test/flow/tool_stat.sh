@@ -18,6 +18,9 @@ stat_is empty pins '[]'
 expect 0 "$VARVE" stat empty
 expect_text out '^records       none$'
 expect_text out '^pins          none$'
+expect_text out '^segment size  64.0 MiB$'
+expect_no_text out '^last segment'
+stat_is empty segment_bytes 67108864
 
 # ---- a log of many segments ----
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -125,6 +126,11 @@ static int write_past_limit(void *arg)
     TEST_CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){90000, 90000}) == 0);
     TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, 89999, 1) == 1);
     TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, 90000, 1) == -EFBIG);
+    /* Lowered: after a tick of the clock that is seen before the kernel sees it. */
+    TEST_CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){30000, 90000}) == 0);
+    nanosleep(&(struct timespec){.tv_nsec = 30 * 1000000}, NULL);
+    TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, 65535, 1) == -EFBIG);
+    TEST_CHILD_CHECK(io->pwritev(io, file, &iov, 1, 29999, 1) == 1);
     io->close(io, file);
     io->dir_close(io, dir);
     return 0;

@@ -140,9 +140,36 @@ static void test_space__over_at_opening(void **state)
     finish(&bed);
 }
 
+/* Spares of another size are of no use and count for the cap: with smaller segments than before they go. */
+static void test_space__smaller_segments(void **state)
+{
+    (void)state;
+    struct test_bed bed;
+    struct varve_options options = small;
+    options.segment_bytes = 4 << 20;
+    options.spare_segments = 4;
+    bed_start(&bed, BED_MEMORY, &options, 12000);
+    assert_int_equal(test_ledger_fill(&bed.ledger, bed.log, 3500), 0);
+    assert_int_equal(varve_trim(bed.log, varve_last_lsn(bed.log), NULL), 0);
+    assert_true(bed.log->spare_count >= 3);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed.options.segment_bytes = 1 << 20;
+    bed.options.max_log_bytes = 12 << 20;
+    assert_int_equal(bed_open(&bed), 0);
+    append_until(&bed, VARVE_E_LOG_FULL);
+    pthread_mutex_lock(&bed.memory.lock);
+    uint64_t used = bed.memory.used_bytes;
+    pthread_mutex_unlock(&bed.memory.lock);
+    /* And the small files: LOCK, MANIFEST. */
+    assert_true(used <= (12 << 20) + 65536);
+    assert_true(used > 8 << 20);
+    finish(&bed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_space__smaller_segments),
         cmocka_unit_test(test_space__cap),
         cmocka_unit_test(test_space__disk),
         cmocka_unit_test(test_space__over_at_opening),
