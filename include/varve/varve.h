@@ -13,6 +13,7 @@
 #include "varve/keys.h"
 #include "varve/log.h"
 #include "varve/message.h"
+#include "varve/lost.h"
 #include "varve/metrics.h"
 #include "varve/options.h"
 #include "varve/payload.h"

@@ -88,6 +88,7 @@ void vv_close_free(struct varve_log *log)
     pthread_mutex_destroy(&log->segments_mutex);
     pthread_mutex_destroy(&log->files_mutex);
     pthread_mutex_destroy(&log->pins_mutex);
+    pthread_mutex_destroy(&log->lost_mutex);
     pthread_mutex_destroy(&log->facts_mutex);
     pthread_mutex_destroy(&log->error_mutex);
     vv_free(log->path);

@@ -4,9 +4,9 @@
  *
  *   append -> reserve -> encode -> seal -> place -> write -> publish -> ack (wait)
  *
- * Lock order: files_mutex, pins_mutex, place_mutex, segments_mutex, facts_mutex, error_mutex. No thread takes
- * one to the left of one that it holds. None is in the way of a single writer: place_mutex is taken by
- * leaders that have their write permit, and is contended only where several writes are in flight.
+ * Lock order: lost_mutex, files_mutex, pins_mutex, place_mutex, segments_mutex, facts_mutex, error_mutex. No
+ * thread takes one to the left of one that it holds. None is in the way of a single writer: place_mutex is
+ * taken by leaders that have their write permit, and is contended only where several writes are in flight.
  */
 #ifndef VV_LOG_LOG_H
 #define VV_LOG_LOG_H
@@ -176,6 +176,9 @@ struct varve_log {
     _Atomic uint64_t segments_begun; /* [atomic: publish] segments whose first frame is durable */
     uint64_t retain_begun;           /* [preparer] segments_opened and segments_begun when it looked last */
     uint64_t retain_looked_us;       /* [preparer] when that was */
+
+    /* -- what is set aside -- */
+    pthread_mutex_t lost_mutex; /* [caller] taken before all others, by those who change lost/ */
 
     /* -- the first error -- */
     pthread_mutex_t error_mutex;

@@ -14,23 +14,24 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
-#include "base/crc.h"
 #include "base/error.h"
 #include "format/segment.h"
 #include "log/open.h"
+#include "log/replace.h"
 #include "log/walk.h"
 
 enum {
     COPY_BYTES = 65536,
-    LINE_BYTES = 256
+    READ_BYTES = 4096
 };
+_Static_assert((int)READ_BYTES > (int)VV_LOST_LINE_BYTES, "a line fits");
 
 static int error_code(int rc)
 {
     return rc == -ENOMEM ? VARVE_E_NOMEM : rc == -ENOSPC || rc == -EDQUOT ? VARVE_E_NOSPC : VARVE_E_IO;
 }
 
-static int add_range(struct vv_lost *lost, uint64_t first, uint64_t last)
+static int add_range(struct vv_lost *lost, const struct vv_lost_line *line)
 {
     if (lost->count == lost->room) {
         size_t room = lost->room ? lost->room * 2 : 16;
@@ -41,32 +42,36 @@ static int add_range(struct vv_lost *lost, uint64_t first, uint64_t last)
         lost->ranges = ranges;
         lost->room = room;
     }
-    lost->ranges[lost->count++] = (struct vv_lost_range){first, last};
+    lost->ranges[lost->count++] = (struct vv_lost_range){line->first, line->last, line->repaired};
     return 0;
 }
 
-/* A line ends in the checksum of what stands before that. */
-static int take_line(struct vv_lost *lost, const char *line, size_t len)
+static int take_line(void *arg, const struct vv_lost_line *line, const char *text, size_t len)
 {
-    const size_t tail = strlen(" crc32c 00000000");
-    char copy[LINE_BYTES], expected[32];
-    uint64_t first, last;
+    struct vv_lost *lost = arg;
+    (void)text;
 
-    if (len >= sizeof copy || len <= tail)
+    lost->index_bytes += len + 1;
+    if (!line) {
+        lost->unread++;
         return 0;
-    memcpy(copy, line, len);
-    copy[len] = 0;
-    snprintf(expected, sizeof expected, " crc32c %08" PRIx32, vv_crc32c(0, line, len - tail));
-    if (strcmp(copy + len - tail, expected) != 0 ||
-        sscanf(copy, "lsn %" SCNu64 " to %" SCNu64, &first, &last) != 2)
-        return 0;
-    return add_range(lost, first, last);
+    }
+    lost->last_id = vv_max_u64(lost->last_id, line->id);
+    return line->what == VV_LOST_SET_ASIDE ? 0 : add_range(lost, line);
 }
 
-static int read_index(struct vv_lost *lost, struct varve_io *io, struct varve_file *file,
+static int give_line(vv_lost_line_fn fn, void *arg, const char *text, size_t len)
+{
+    struct vv_lost_line line;
+
+    return fn(arg, vv_lost_decode(text, len, &line) ? &line : NULL, text, len);
+}
+
+/* A line that is longer than any of ours is given in pieces, none of which checks. */
+static int read_index(struct varve_io *io, struct varve_file *file, vv_lost_line_fn fn, void *arg,
                       struct varve_error *ret_error)
 {
-    char buf[4096];
+    char buf[READ_BYTES];
     size_t have = 0;
     uint64_t offset = 0;
     struct varve_io_stat stat;
@@ -87,18 +92,20 @@ static int read_index(struct vv_lost *lost, struct varve_io *io, struct varve_fi
                                 VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be read");
         offset += (uint64_t)n;
         have += (size_t)n;
-        while ((end = memchr(line, '\n', have - (size_t)(line - buf)))) {
-            if (take_line(lost, line, (size_t)(end - line)) != 0)
-                return vv_error_set(ret_error, VARVE_E_NOMEM, 0, VV_LOST_DIR "/" VV_LOST_INDEX);
+        while (rc == 0 && (end = memchr(line, '\n', have - (size_t)(line - buf)))) {
+            rc = give_line(fn, arg, line, (size_t)(end - line));
             line = end + 1;
         }
         have -= (size_t)(line - buf);
+        if (rc == 0 && have != 0 && (n == 0 || have == sizeof buf)) {
+            rc = give_line(fn, arg, line, have);
+            have = 0;
+        }
+        if (rc != 0)
+            return rc;
         if (n == 0)
             return 0;
-        if (have == sizeof buf)
-            have = 0; /* not a line of ours */
-        else
-            memmove(buf, line, have);
+        memmove(buf, line, have);
     }
 }
 
@@ -110,34 +117,65 @@ static bool is_missing(struct varve_io *io, struct varve_dir *dir, const char *n
     return rc == -ENOENT && io->stat_name(io, dir, name, &stat) == -ENOENT;
 }
 
-int vv_lost_load(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir,
+int vv_lost_open(struct varve_io *io, struct varve_dir *dir, bool create, struct varve_dir **ret_sub,
                  struct varve_error *ret_error)
 {
     struct varve_io_stat stat;
-    struct varve_dir *sub;
+    int created = 0, rc = create ? 0 : io->stat_name(io, dir, VV_LOST_DIR, &stat);
+
+    if (rc == -ENOENT)
+        return vv_error_set(ret_error, VARVE_E_NOT_FOUND, 0,
+                            "nothing is set aside: there is no " VV_LOST_DIR);
+    if (rc == 0)
+        rc = io->dir_open(io, dir, VV_LOST_DIR, create, ret_sub, &created);
+    if (rc != 0)
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR ": cannot be opened");
+    /* Also where it is there: who made it may not have got so far. */
+    rc = create ? io->dir_sync(io, dir) : 0;
+    if (rc != 0) {
+        io->dir_close(io, *ret_sub);
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR ": its name cannot be made durable");
+    }
+    return 0;
+}
+
+int vv_lost_each(struct varve_io *io, struct varve_dir *sub, vv_lost_line_fn fn, void *arg,
+                 struct varve_error *ret_error)
+{
     struct varve_file *file;
+    int rc = io->open(io, sub, VV_LOST_INDEX, VARVE_IO_READ, &file);
+
+    if (is_missing(io, sub, VV_LOST_INDEX, rc))
+        return vv_error_set(ret_error, VARVE_E_NOT_FOUND, 0, "nothing is set aside");
+    if (rc != 0)
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be opened");
+    rc = read_index(io, file, fn, arg, ret_error);
+    io->close(io, file);
+    return rc;
+}
+
+int vv_lost_load(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir,
+                 struct varve_error *ret_error)
+{
+    struct varve_error error;
+    struct varve_dir *sub;
     int rc;
 
     memset(lost, 0, sizeof *lost);
-    rc = io->stat_name(io, dir, VV_LOST_DIR, &stat);
-    if (rc == -ENOENT)
-        return 0;
-    if (rc == 0)
-        rc = io->dir_open(io, dir, VV_LOST_DIR, 0, &sub, NULL);
-    if (rc != 0)
-        return vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR ": cannot be opened");
-    rc = io->open(io, sub, VV_LOST_INDEX, VARVE_IO_READ, &file);
+    vv_error_clear(&error);
+    rc = vv_lost_open(io, dir, false, &sub, &error);
     if (rc == 0) {
-        rc = read_index(lost, io, file, ret_error);
-        io->close(io, file);
-    } else if (is_missing(io, sub, VV_LOST_INDEX, rc)) {
-        rc = 0;
-    } else {
-        rc = vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be opened");
+        rc = vv_lost_each(io, sub, take_line, lost, &error);
+        io->dir_close(io, sub);
     }
-    io->dir_close(io, sub);
+    if (rc == VARVE_E_NOT_FOUND)
+        return 0;
     if (rc != 0)
         vv_lost_free(lost);
+    if (rc == VARVE_E_NOMEM)
+        return vv_error_set(ret_error, rc, 0, VV_LOST_DIR "/" VV_LOST_INDEX);
+    if (rc != 0)
+        vv_error_copy(ret_error, &error);
     return rc;
 }
 
@@ -156,6 +194,15 @@ bool vv_lost_has(const struct vv_lost *lost, uint64_t first, uint64_t last)
     return false;
 }
 
+bool vv_lost_repaired(const struct vv_lost *lost, uint64_t first, uint64_t last)
+{
+    for (size_t i = 0; i < lost->count; i++) {
+        if (lost->ranges[i].first == first && lost->ranges[i].last == last)
+            return lost->ranges[i].repaired;
+    }
+    return false;
+}
+
 uint64_t vv_lost_from(const struct vv_lost *lost, uint64_t first)
 {
     uint64_t last = 0;
@@ -167,9 +214,8 @@ uint64_t vv_lost_from(const struct vv_lost *lost, uint64_t first)
     return last;
 }
 
-/* Copies bytes of one open file to another, as far as there are any. Negative errno. */
-static int copy_bytes(struct varve_io *io, struct varve_file *from, uint64_t offset, uint64_t end,
-                      struct varve_file *to)
+int vv_lost_copy(struct varve_io *io, struct varve_file *from, uint64_t offset, uint64_t end,
+                 struct varve_file *to, uint64_t to_offset)
 {
     uint8_t *buf = vv_alloc(COPY_BYTES);
     uint64_t at = offset;
@@ -190,7 +236,7 @@ static int copy_bytes(struct varve_io *io, struct varve_file *from, uint64_t off
         }
         while (rc == 0 && done < (size_t)n) {
             struct iovec iov = {buf + done, (size_t)n - done};
-            ssize_t w = io->pwritev(io, to, &iov, 1, at - offset + done, 0);
+            ssize_t w = io->pwritev(io, to, &iov, 1, to_offset + (at - offset) + done, 0);
 
             if (w > 0)
                 done += (size_t)w;
@@ -218,13 +264,13 @@ static int set_aside(struct varve_io *io, struct varve_dir *dir, struct varve_di
     if (rc == 0 || rc == -ENOENT)
         rc = io->open(io, sub, name, VARVE_IO_WRITE | VARVE_IO_CREATE, &to);
     if (rc == 0) {
-        rc = copy_bytes(io, from, damage->offset, damage->end_offset, to);
+        rc = vv_lost_copy(io, from, damage->offset, damage->end_offset, to, 0);
         if (rc == 0)
             rc = io->sync(io, to);
         io->close(io, to);
     }
     io->close(io, from);
-    return rc;
+    return rc == 0 ? io->dir_sync(io, sub) : rc;
 }
 
 /* Whether the file ends in the middle of a line, as a power cut may leave it. */
@@ -239,35 +285,30 @@ static int ends_torn(struct varve_io *io, struct varve_file *file, uint64_t byte
     return n == 1 ? 0 : n < 0 ? (int)n : -EIO;
 }
 
-static int add_line(struct varve_io *io, struct varve_dir *sub, const struct vv_damage *damage,
-                    const char *name)
+int vv_lost_append(struct varve_io *io, struct varve_dir *sub, const struct vv_lost_line *line)
 {
-    char line[LINE_BYTES];
+    char text[VV_LOST_LINE_BYTES];
     struct varve_io_stat stat;
     struct varve_file *file;
-    struct iovec iov[2] = {{"\n", 1}, {line, 0}};
+    struct iovec iov[2] = {{"\n", 1}, {text, 0}};
     bool torn = false;
     ssize_t n;
-    int len, rc;
+    size_t len;
+    int rc;
 
     rc = io->open(io, sub, VV_LOST_INDEX, VARVE_IO_WRITE, &file);
     if (rc == -ENOENT)
         rc = io->open(io, sub, VV_LOST_INDEX, VARVE_IO_WRITE | VARVE_IO_CREATE, &file);
     if (rc != 0)
         return rc;
-    len = snprintf(line, sizeof line,
-                   "lsn %" PRIu64 " to %" PRIu64 " segment %" PRIu64 " offset %" PRIu64 " %s file %s",
-                   damage->lsn_first, damage->lsn_last, damage->segment, damage->offset,
-                   varve_verdict_name(damage->verdict), name);
-    len += snprintf(line + len, sizeof line - (size_t)len, " crc32c %08" PRIx32 "\n",
-                    vv_crc32c(0, line, (size_t)len));
-    iov[1].iov_len = (size_t)len;
+    len = vv_lost_encode(line, text);
+    iov[1].iov_len = len;
     rc = io->stat(io, file, &stat);
     if (rc == 0)
         rc = ends_torn(io, file, stat.size_bytes, &torn);
     if (rc == 0) {
         n = io->pwritev(io, file, torn ? iov : iov + 1, torn ? 2 : 1, stat.size_bytes, 0);
-        if (n == len + torn)
+        if (n == (ssize_t)len + torn)
             rc = io->sync(io, file);
         else
             rc = n < 0 ? (int)n : -EIO;
@@ -276,39 +317,45 @@ static int add_line(struct varve_io *io, struct varve_dir *sub, const struct vv_
             (void)io->truncate(io, file, stat.size_bytes);
     }
     io->close(io, file);
-    return rc;
+    return rc == 0 ? io->dir_sync(io, sub) : rc;
 }
 
 int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir,
                 const struct vv_damage *damage, struct varve_error *ret_error)
 {
-    char name[96] = "-";
+    struct vv_lost_line line = {
+        .id = lost->last_id + 1,
+        .first = damage->lsn_first,
+        .last = damage->lsn_last,
+        .segment = damage->segment,
+        .offset = damage->offset,
+        .what = (enum vv_lost_what)damage->verdict,
+        .trust = (uint32_t)damage->trust,
+        .salt = damage->salt,
+        .sector_bytes = damage->sector_bytes,
+        .time_us = io->realtime_us(io),
+    };
     struct varve_dir *sub;
-    int created, rc;
+    int rc;
 
     if (vv_lost_has(lost, damage->lsn_first, damage->lsn_last))
         return 0;
-    rc = io->dir_open(io, dir, VV_LOST_DIR, 1, &sub, &created);
-    if (rc == 0 && created) {
-        rc = io->dir_sync(io, dir);
-        if (rc != 0)
-            io->dir_close(io, sub);
-    }
+    rc = vv_lost_open(io, dir, true, &sub, ret_error);
     if (rc != 0)
-        return vv_error_set(ret_error, VARVE_E_IO, -rc, VV_LOST_DIR ": cannot be made");
+        return rc;
     if (damage->end_offset > damage->offset) {
-        snprintf(name, sizeof name, "wal-%016" PRIx64 "-%" PRIu64 ".bin", damage->segment, damage->offset);
-        rc = set_aside(io, dir, sub, damage, name);
+        snprintf(line.file, sizeof line.file, "wal-%016" PRIx64 "-%" PRIu64 ".bin", damage->segment,
+                 damage->offset);
+        rc = set_aside(io, dir, sub, damage, line.file);
     }
     if (rc == 0)
-        rc = add_line(io, sub, damage, name);
-    if (rc == 0)
-        rc = io->dir_sync(io, sub);
+        rc = vv_lost_append(io, sub, &line);
     io->dir_close(io, sub);
     if (rc != 0)
         return vv_error_set(ret_error, error_code(rc), -rc,
                             VV_LOST_DIR ": the damaged bytes cannot be set aside");
-    if (add_range(lost, damage->lsn_first, damage->lsn_last) != 0)
+    lost->last_id++;
+    if (add_range(lost, &line) != 0)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, VV_LOST_DIR);
     return 0;
 }
@@ -330,4 +377,62 @@ int vv_lost_keep(struct varve_io *io, struct varve_dir *dir, struct varve_error 
         return vv_error_set(ret_error, error_code(rc), -rc,
                             VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be made durable");
     return 0;
+}
+
+/* -- the index written anew -- */
+
+struct edit {
+    vv_lost_edit_fn fn;
+    void *arg;
+    char *text;
+    size_t len, room;
+};
+
+static int put(struct edit *e, const char *text, size_t len)
+{
+    if (e->room - e->len < len + 1) {
+        size_t room = (e->len + len + 1) * 2;
+        char *grown = vv_realloc(e->text, room);
+
+        if (!grown)
+            return VARVE_E_NOMEM;
+        e->text = grown;
+        e->room = room;
+    }
+    memcpy(e->text + e->len, text, len);
+    e->len += len;
+    return 0;
+}
+
+static int edit_line(void *arg, const struct vv_lost_line *line, const char *text, size_t len)
+{
+    struct edit *e = arg;
+    char again[VV_LOST_LINE_BYTES];
+    struct vv_lost_line changed;
+    int rc;
+
+    if (!line) {
+        rc = put(e, text, len);
+        return rc ? rc : put(e, "\n", 1);
+    }
+    changed = *line;
+    return e->fn(e->arg, &changed) ? put(e, again, vv_lost_encode(&changed, again)) : 0;
+}
+
+int vv_lost_edit(struct varve_io *io, struct varve_dir *sub, vv_lost_edit_fn fn, void *arg,
+                 struct varve_error *ret_error)
+{
+    struct edit e = {.fn = fn, .arg = arg};
+    int rc = vv_lost_each(io, sub, edit_line, &e, ret_error);
+
+    if (rc == VARVE_E_NOMEM)
+        rc = vv_error_set(ret_error, rc, 0, VV_LOST_DIR "/" VV_LOST_INDEX);
+    if (rc == 0) {
+        rc = vv_replace_file(io, sub, VV_LOST_INDEX_TEMP, VV_LOST_INDEX, e.text ? e.text : "", e.len);
+        if (rc != 0)
+            rc = vv_error_set(ret_error, error_code(rc), -rc,
+                              VV_LOST_DIR "/" VV_LOST_INDEX ": cannot be written");
+    }
+    vv_free(e.text);
+    return rc;
 }

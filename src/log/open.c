@@ -45,6 +45,7 @@ static void init_words(struct varve_log *log)
     pthread_mutex_init(&log->segments_mutex, NULL);
     pthread_mutex_init(&log->files_mutex, NULL);
     pthread_mutex_init(&log->pins_mutex, NULL);
+    pthread_mutex_init(&log->lost_mutex, NULL);
     pthread_mutex_init(&log->facts_mutex, NULL);
     pthread_mutex_init(&log->error_mutex, NULL);
     log->ready_tail = &log->ready;

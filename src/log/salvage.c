@@ -27,16 +27,17 @@ bool vv_salvage_has(const struct vv_salvage *s)
     return s->bytes != NULL;
 }
 
-/* Fills s->bytes, as far as the file goes. */
-static int read_bytes(struct vv_salvage *s, struct varve_io *io, struct varve_file *file, uint64_t length)
+/* Fills s->bytes from `from` on, as far as the file goes. */
+static int read_bytes(struct vv_salvage *s, struct varve_io *io, struct varve_file *file, uint64_t from,
+                      uint64_t length)
 {
     struct varve_io_stat stat;
     int rc = io->stat(io, file, &stat);
 
     if (rc == 0)
-        length = vv_min_u64(length, stat.size_bytes - vv_min_u64(s->start, stat.size_bytes));
+        length = vv_min_u64(length, stat.size_bytes - vv_min_u64(from, stat.size_bytes));
     while (rc == 0 && s->length < length) {
-        ssize_t n = io->pread(io, file, s->bytes + s->length, length - s->length, s->start + s->length);
+        ssize_t n = io->pread(io, file, s->bytes + s->length, length - s->length, from + s->length);
 
         if (n > 0)
             s->length += (uint64_t)n;
@@ -46,13 +47,14 @@ static int read_bytes(struct vv_salvage *s, struct varve_io *io, struct varve_fi
     return rc;
 }
 
-int vv_salvage_read(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir *dir,
-                    const struct vv_damage *damage, uint32_t log_seed, struct varve_error *ret_error)
+/* `begin`: the place in the segment at which the file begins. */
+static int read_file(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir *dir, const char *name,
+                     uint64_t begin, const struct vv_damage *damage, uint32_t log_seed,
+                     struct varve_error *ret_error)
 {
     struct varve_io *io = scan->io;
     /* Of a segment without a sound header it is the frames that matter. */
     uint64_t start = damage->offset != 0 ? damage->offset : VV_SEGMENT_HEADER_BYTES, length;
-    char name[VV_SEGMENT_NAME_BYTES];
     struct varve_file *file;
     int rc;
 
@@ -60,7 +62,6 @@ int vv_salvage_read(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir
     if (damage->end_offset <= start || damage->trust == VV_TRUST_NONE)
         return 0;
     length = vv_min_u64(damage->end_offset - start, BYTES_MAX);
-    vv_segment_name(damage->segment, name);
     rc = vv_chain_open_file(io, dir, name, &file, ret_error);
     if (rc != 0)
         return rc == VARVE_E_NOT_FOUND ? 0 : rc;
@@ -74,13 +75,28 @@ int vv_salvage_read(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir
     s->seed = damage->seed;
     s->sector_bytes = damage->sector_bytes;
     s->bytes = vv_alloc(length);
-    rc = s->bytes ? read_bytes(s, io, file, length) : -ENOMEM;
+    rc = s->bytes ? read_bytes(s, io, file, start - begin, length) : -ENOMEM;
     io->close(io, file);
     if (rc == 0)
         return 0;
     vv_salvage_clear(s);
     return vv_error_set(ret_error, rc == -ENOMEM ? VARVE_E_NOMEM : VARVE_E_IO, -rc,
                         "%s: what is damaged in it cannot be read", name);
+}
+
+int vv_salvage_read(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir *dir,
+                    const struct vv_damage *damage, uint32_t log_seed, struct varve_error *ret_error)
+{
+    char name[VV_SEGMENT_NAME_BYTES];
+
+    vv_segment_name(damage->segment, name);
+    return read_file(s, scan, dir, name, 0, damage, log_seed, ret_error);
+}
+
+int vv_salvage_read_copy(struct vv_salvage *s, struct vv_scan *scan, struct varve_dir *dir, const char *name,
+                         const struct vv_damage *damage, uint32_t log_seed, struct varve_error *ret_error)
+{
+    return read_file(s, scan, dir, name, damage->offset, damage, log_seed, ret_error);
 }
 
 /* Whether the frame at `at` was written to this place, as far as that can be told: one that was misdirected

@@ -40,6 +40,10 @@ struct vv_salvage {
  * while there is: what its decoder gave before is not valid any more. Errors: IO NOMEM NOT_REGULAR. */
 int vv_salvage_read(struct vv_salvage *salvage, struct vv_scan *scan, struct varve_dir *dir,
                     const struct vv_damage *damage, uint32_t log_seed, struct varve_error *ret_error);
+/* The same from a file that holds just these bytes, in a directory of any kind. */
+int vv_salvage_read_copy(struct vv_salvage *salvage, struct vv_scan *scan, struct varve_dir *dir,
+                         const char *name, const struct vv_damage *damage, uint32_t log_seed,
+                         struct varve_error *ret_error);
 bool vv_salvage_has(const struct vv_salvage *salvage);
 /* The next sound record; false: no more, and the bytes are freed. What was given before stays valid until
  * then. */

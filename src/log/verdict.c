@@ -216,6 +216,7 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
     walk->damage.trust = superseded ? VV_TRUST_NONE : VV_TRUST_ALL;
     walk->damage.seed = walk->scan.place.seed;
     walk->damage.sector_bytes = walk->scan.place.sector_bytes;
+    walk->damage.salt = link->header.salt;
     if (verdict == VARVE_VERDICT_MISSING_SEGMENT)
         say_lost(&walk->damage, "the log was closed with more than this and the rest is missing");
     else

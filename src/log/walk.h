@@ -30,6 +30,7 @@ struct vv_damage {
     enum vv_trust trust;
     uint32_t seed;         /* of checksums in that segment, */
     uint32_t sector_bytes; /* and its sectors; 0 = neither is known for certain */
+    uint64_t salt;         /* what that seed is made of */
     char message[256];
 };
 

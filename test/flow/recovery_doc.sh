@@ -151,7 +151,7 @@ try "$VARVE" append events
 # ---- the document ----
 
 numbers() {
-    sed -E 's/crc32c [0-9a-f]{8}/crc32c N/; s/[0-9]+/N/g; s/records? (is|are) gone/N gone/'
+    sed -E 's/(crc32c|salt) [0-9a-f]+/\1 N/g; s/[0-9]+/N/g; s/records? (is|are) gone/N gone/'
 }
 output='^(varve |what to do: |/srv/events: |  (gone|what to do) |lsn )'
 sed -n 's/^    //p' "$VARVE_SOURCE/docs/RECOVERY.md" | grep -E "$output" | grep -v "$without" |
