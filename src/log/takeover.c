@@ -307,14 +307,22 @@ int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_err
     uint64_t last_lsn;
     struct vv_scan_frame frame;
     struct vv_walk walk;
+    struct vv_lost lost;
     struct varve_error error;
-    int rc = vv_walk_init(&walk, chain, UINT64_MAX, VARVE_POLICY_TRUNCATE);
+    int rc = vv_lost_load(&lost, log->io, log->dir, ret_error);
 
     if (rc != 0)
+        return rc;
+    rc = vv_walk_init(&walk, chain, UINT64_MAX, VARVE_POLICY_TRUNCATE);
+    if (rc != 0) {
+        vv_lost_free(&lost);
         return vv_error_set(ret_error, rc, 0, "reading the log");
+    }
+    walk.accepted = &lost; /* a cursor goes on behind that, too */
     rc = vv_lock_held(log->io, log->dir, &walk.live, NULL, ret_error);
     if (rc != 0) {
         vv_walk_free(&walk);
+        vv_lost_free(&lost);
         return rc;
     }
     /* The last segment may hold a header and nothing else: what comes before its base is there all the same.
@@ -328,6 +336,7 @@ int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_err
 
         if (held_rc != 0) {
             vv_walk_free(&walk);
+            vv_lost_free(&lost);
             return held_rc;
         }
     }
@@ -340,6 +349,7 @@ int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_err
     log->recovery.segment = walk.damage.verdict == VARVE_VERDICT_CLEAN_END ? 0 : walk.damage.segment;
     log->recovery.offset = walk.damage.verdict == VARVE_VERDICT_CLEAN_END ? 0 : walk.damage.offset;
     vv_walk_free(&walk);
+    vv_lost_free(&lost);
     /* Damage is for the cursors to tell, and what was trimmed meanwhile they find out too. */
     if (rc != VARVE_END && rc != VARVE_E_TRIMMED && rc != vv_walk_code(walk.damage.verdict)) {
         vv_error_copy(ret_error, &error);

@@ -205,6 +205,21 @@ static void test_takeover__begins_with_a_blank(void **state)
     }
 }
 
+/* A loss that was accepted is no end: read-only, the log goes on behind it. */
+static void test_takeover__looks_past_an_accepted_loss(void **state)
+{
+    (void)state;
+    struct test_sample s;
+    struct varve_log *log;
+    test_sample_make(&s, TEST_SAMPLE_SMALL, 8, true);
+    test_sample_flip(&s, 1, 4096 + 2 * 512 + 70, 1);
+    assert_int_equal(varve_close(test_sample_open(&s, VARVE_POLICY_SKIP), NULL), 0);
+    assert_int_equal(test_sample_try(&s, VARVE_POLICY_TRUNCATE, VARVE_OPEN_READ_ONLY, &log, NULL), 0);
+    assert_int_equal(varve_last_lsn(log), 8);
+    assert_int_equal(varve_close(log, NULL), 0);
+    test_sample_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_takeover__goes_on),
         cmocka_unit_test(test_takeover__last_number),
         cmocka_unit_test(test_takeover__begins_with_a_blank),
+        cmocka_unit_test(test_takeover__looks_past_an_accepted_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
