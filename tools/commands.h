@@ -14,6 +14,7 @@ extern const struct cli_command command_stat;
 extern const struct cli_command command_trim;
 extern const struct cli_command command_pin;
 extern const struct cli_command command_lost;
+extern const struct cli_command command_repair;
 extern const struct cli_command command_keygen;
 extern const struct cli_command command_bench;
 extern const struct cli_command command_train;

@@ -84,6 +84,8 @@ static void verify_json(struct verify *verify, const struct varve_verify_result 
     json_number(json, "segments", found->segments);
     json_number(json, "bytes", found->bytes);
     json_number(json, "lost_records", found->lost_records);
+    json_number(json, "repaired", result->repaired);
+    json_number(json, "repaired_records", result->repaired_records);
     json_number(json, "unread_frames", result->unread_frames);
     json_number(json, "unread_records", result->unread_records);
     if (result->unread_code)
@@ -114,6 +116,10 @@ static void verify_text(struct verify *verify, const struct varve_verify_result 
     if (found->lost_records > 0)
         out_print(out, "  gone       %" PRIu64 " records, from LSN %" PRIu64 " to %" PRIu64 "\n",
                   found->lost_records, found->lost_first, found->lost_last);
+    if (result->repaired > 0)
+        out_print(out,
+                  "  repaired   %" PRIu64 " place%s, at which %" PRIu64 " records are gone: see varve lost\n",
+                  result->repaired, result->repaired == 1 ? "" : "s", result->repaired_records);
     out_print(out,
               "  read       %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64 " marks; %" PRIu64
               " bytes (%s) in %.3f s, %s/s\n",

@@ -113,7 +113,9 @@ struct varve_verify_result {
     uint64_t unread_frames;  /* whose checksums match, and whose records could not be looked at, */
     uint64_t unread_records; /* with so many of them */
     int unread_code; /* for want of a key (KEY_MISSING) or a codec (CODEC): the first of them; 0 = none */
-    char unread_why[128]; /* and what it said */
+    char unread_why[128];      /* and what it said */
+    uint64_t repaired;         /* places that varve_repair (repair.h) has accepted, not in `damages`, */
+    uint64_t repaired_records; /* and the records that are gone there, not in found.lost_records */
 };
 
 /* One place that is not as it should be, in order, with a message for a person. */

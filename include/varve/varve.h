@@ -18,6 +18,7 @@
 #include "varve/options.h"
 #include "varve/payload.h"
 #include "varve/pin.h"
+#include "varve/repair.h"
 #include "varve/retain.h"
 #include "varve/writeset.h"
 

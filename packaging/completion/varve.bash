@@ -59,6 +59,7 @@ _varve_options() {
     verify) echo "--strict --quiet --json $keys" ;;
     stat) echo "--json --watch --health --interval" ;;
     trim) echo "--before --keep-segments --keep-bytes --keep-time --dry-run --json $keys" ;;
+    repair) echo "--to --dry-run --json $keys" ;;
     lost) echo "--all --again $emit $keys" ;;
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
     keygen) echo "--rotate" ;;
@@ -69,7 +70,7 @@ _varve_options() {
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim pin lost keygen train rekey bench help"
+    local subs="append cat tail dump verify stat trim pin lost repair keygen train rekey bench help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 

@@ -27,6 +27,7 @@ struct reading {
     struct varve_dir *dir;
     struct vv_chain chain;
     struct vv_walk walk;
+    struct vv_lost lost;
     varve_damage_fn damage;
     void *damage_arg;
     struct varve_verify_result *result;
@@ -53,10 +54,13 @@ static int open_reading(struct reading *r, const char *path, struct varve_keys *
         rc = 0;
     if (rc == 0)
         rc = vv_lock_held(r->io, r->dir, &live, NULL, ret_error);
+    if (rc == 0)
+        rc = vv_lost_load(&r->lost, r->io, r->dir, ret_error);
     if (rc == 0 && vv_walk_init(&r->walk, &r->chain, 0, VARVE_POLICY_SKIP) != 0)
         rc = vv_error_set(ret_error, VARVE_E_NOMEM, 0, "reading the log");
     if (rc != 0) {
         vv_error_wrap(ret_error, "%s", path);
+        vv_lost_free(&r->lost);
         vv_chain_free(&r->chain);
         r->io->dir_close(r->io, r->dir);
         return rc;
@@ -69,6 +73,7 @@ static int open_reading(struct reading *r, const char *path, struct varve_keys *
 static void close_reading(struct reading *r)
 {
     vv_walk_free(&r->walk);
+    vv_lost_free(&r->lost);
     vv_chain_free(&r->chain);
     r->io->dir_close(r->io, r->dir);
 }
@@ -95,8 +100,24 @@ static void tell(struct reading *r, const struct vv_damage *d)
 
 static int on_damage(void *arg, const struct vv_damage *damage)
 {
-    tell(arg, damage);
+    struct reading *r = arg;
+
+    if (vv_lost_repaired(&r->lost, damage->lsn_first, damage->lsn_last)) {
+        r->result->repaired++;
+        r->result->repaired_records += damage->lsn_last + 1 - damage->lsn_first;
+    } else {
+        tell(r, damage);
+    }
     return 0;
+}
+
+/* What is gone by a repair: its range ends where the log went on, which nothing else may say. */
+static void see_repairs(struct reading *r)
+{
+    for (size_t i = 0; i < r->lost.count; i++) {
+        if (r->lost.ranges[i].repaired)
+            r->walk.accepted = &r->lost;
+    }
 }
 
 /* Damage that is no break in the order of frames. */
@@ -292,6 +313,7 @@ int varve_verify(const char *path, const struct varve_options *options, varve_da
         return rc;
     r.walk.damaged = on_damage;
     r.walk.damaged_arg = &r;
+    see_repairs(&r);
     check_chain(&r);
     rc = read_all(&r, &known, ret_error);
     if (rc == 0) {
@@ -394,6 +416,7 @@ int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret
         return rc;
     r.walk.damaged = on_damage;
     r.walk.damaged_arg = &r;
+    see_repairs(&r);
     check_chain(&r);
     info_links(&r, &info);
     rc = vv_lock_held(r.io, r.dir, &alive, &info.writer_pid, ret_error);

@@ -3,7 +3,7 @@
 # are the same in the program, the manual and the completion.
 . "${VARVE_SOURCE:?}/test/lib/tool.sh"
 
-subs=(append cat tail dump verify stat trim pin lost keygen train rekey bench)
+subs=(append cat tail dump verify stat trim pin lost repair keygen train rekey bench)
 man=$VARVE_SOURCE/docs/man
 
 expect 0 "$VARVE" --help
@@ -60,7 +60,8 @@ for sub in "${subs[@]}"; do
 done
 
 # Without the log there is nothing to do, and no directory appears; append --no-create likewise.
-for sub in cat tail dump verify stat 'trim --before 1' pin lost 'append --no-create' 'train -o file' 'rekey x'; do
+for sub in cat tail dump verify stat 'trim --before 1' pin lost repair 'append --no-create' \
+    'train -o file' 'rekey x'; do
     # shellcheck disable=SC2086 # words
     expect 3 "$VARVE" $sub nowhere </dev/null
     expect_text err "^varve ${sub%% *}: nowhere: "
