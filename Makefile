@@ -3,7 +3,8 @@
 PREFIX        ?= /usr/local
 DESTDIR       ?=
 INSTALL_BUILD ?= build/install
-SOAK_MINUTES  ?= 30
+SOAK_MINUTES  ?= 10
+REPEAT_MINUTES ?= 30
 SECONDS       ?= 3600
 FUZZ_SECONDS  ?= 600
 SEED          ?= 0
@@ -11,7 +12,7 @@ SEED          ?= 0
 export DESTDIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build deps run test bench bench-full bench-publish bench-codecs bench-quick check model teeth tidy install soak torture \
+.PHONY: help build deps run test bench bench-full bench-publish bench-codecs bench-quick check model teeth tidy install soak repeat torture \
     fuzz format asan tsan clang coverage clean
 
 help: ## show this list
@@ -70,8 +71,11 @@ install: ## build for release and install below $(DESTDIR)$(PREFIX)
 	    -DVARVE_TESTS=OFF -DVARVE_BENCH=OFF -DVARVE_EXAMPLES=OFF" scripts/build release
 	@cmake --install $(INSTALL_BUILD)
 
-soak: deps ## repeat the flow and crash tests for SOAK_MINUTES
-	@scripts/soak $(SOAK_MINUTES)
+soak: deps ## use a log for SOAK_MINUTES, with stops and kills, from SEED (0: a new one)
+	@scripts/soak $(SOAK_MINUTES) $(SEED)
+
+repeat: deps ## repeat the flow and crash tests for REPEAT_MINUTES
+	@scripts/repeat $(REPEAT_MINUTES)
 
 torture: deps ## break the log in every way for SECONDS, from SEED (0: a new one)
 	@scripts/torture $(SECONDS) $(SEED)
