@@ -40,6 +40,7 @@ enum varve_message_level {
     X(TORN_TAIL, "torn_tail", WARNING, 0,                                                                  \
       "the log ended in a torn write, of which nothing was acknowledged")                                  \
     X(DAMAGE_PASSED, "damage_passed", WARNING, 0, "damage was passed over, as the policy skip asks")       \
+    X(LOST_UNREAD, "lost_unread", WARNING, 0, "lines of lost/index do not check and count for nothing")    \
     X(MANIFEST_REMADE, "manifest_remade", WARNING, 0, "MANIFEST was made anew from the segments")          \
     X(CLOCK_BEHIND, "clock_behind", WARNING, 0, "the system's clock is behind the log's last record")      \
     X(FRAME_DURABLE, "frame_durable", TRACE, 0, "a frame is durable")                                      \

@@ -268,6 +268,29 @@ int vv_chain_reload(struct vv_chain *chain, struct varve_error *ret_error)
     return rc;
 }
 
+bool vv_chain_at_rest(const struct vv_chain *chain, size_t index)
+{
+    if (index + 1 >= chain->count)
+        return false;
+    for (size_t i = index + 1; i < chain->count; i++) {
+        uint8_t bytes[VV_SEGMENT_HEADER_BYTES];
+        char name[VV_SEGMENT_NAME_BYTES];
+        struct vv_segment_header header;
+        struct varve_file *file;
+        ssize_t n;
+
+        vv_segment_name(chain->links[i].number, name);
+        if (chain->links[i].state != VV_LINK_BLANK ||
+            vv_chain_open_file(chain->io, chain->dir, name, &file, NULL) != 0)
+            return false;
+        n = read_full(chain->io, file, bytes, sizeof bytes);
+        chain->io->close(chain->io, file);
+        if (n < 0 || vv_segment_decode(bytes, (size_t)n, &header) != VV_SEGMENT_BLANK)
+            return false;
+    }
+    return true;
+}
+
 int vv_chain_load(struct vv_chain *chain, struct varve_io *io, struct varve_dir *dir,
                   struct varve_error *ret_error)
 {

@@ -71,6 +71,10 @@ int vv_chain_open_file(struct varve_io *io, struct varve_dir *dir, const char *n
 /* Looks again: reads MANIFEST and the headers of segments that are new or were blank. */
 int vv_chain_reload(struct vv_chain *chain, struct varve_error *ret_error);
 
+/* Whether the segment at `index` is still the last one in use, as far as that can be told without listing the
+ * directory: those that the writer has ready behind it are known, and still have no header. */
+bool vv_chain_at_rest(const struct vv_chain *chain, size_t index);
+
 void vv_chain_free(struct vv_chain *chain);
 
 /* Refuses what no policy goes past: an unknown version, a foreign segment, a copy that was not finished.

@@ -63,7 +63,8 @@ static int on_damage(void *arg, const struct vv_damage *damage)
     c->lost += damage->lsn_last + 1 - damage->lsn_first;
     vv_tell(c->log, DAMAGE_PASSED,
             VV_ABOUT(.segment = damage->segment, .offset = damage->offset, .lsn = damage->lsn_first),
-            "%s; passed over", damage->message);
+            "%s; passed over%s", damage->message,
+            c->walk.policy == VARVE_POLICY_SKIP ? ", but for what is sound in it" : "");
     if (c->walk.policy != VARVE_POLICY_SKIP)
         return 0;
     return vv_salvage_read(&c->salvage, &c->walk.scan, c->chain.dir, damage,
@@ -245,6 +246,12 @@ static int look_again(struct varve_cursor *c, bool *ret_changed)
             return rc;
         *ret_changed = c->walk.live && !live; /* the end is final now, and may be judged */
         c->walk.live = live;
+    }
+    /* Asked again and again while nothing comes: the directory is listed only when there is reason to. */
+    if (!at_home(c) && !*ret_changed && c->walk.live && c->walk.scan.file &&
+        vv_chain_at_rest(&c->chain, c->walk.index)) {
+        vv_scan_refresh(&c->walk.scan);
+        return 0;
     }
     rc = reload(c);
     if (rc != 0)

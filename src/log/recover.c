@@ -224,10 +224,10 @@ int vv_recover_chain(struct varve_log *log, struct vv_chain *chain, struct vv_re
     if (rc != 0)
         return rc;
     if (r.lost.unread != 0)
-        vv_fail_message(log, VARVE_MESSAGE_WARNING,
-                        VV_LOST_DIR "/" VV_LOST_INDEX ": %" PRIu64
-                                    " lines do not check; a loss that they accepted is damage again",
-                        r.lost.unread);
+        vv_tell(log, LOST_UNREAD, VV_ABOUT(.segment = 0),
+                VV_LOST_DIR "/" VV_LOST_INDEX ": %" PRIu64
+                            " lines do not check; a loss that they accepted is damage again",
+                r.lost.unread);
     rc = vv_walk_init(&walk, chain, start_lsn(log, chain), log->options.policy);
     if (rc != 0) {
         vv_lost_free(&r.lost);

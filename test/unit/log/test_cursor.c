@@ -177,13 +177,45 @@ static void test_cursor__opening(void **state)
     done(cursor, log);
 }
 
+/* Who waits for a writer in another process asks fifty times a second: not for the whole directory, and is
+ * told all the same when the log goes on in another segment. */
+static void test_cursor__waits_cheaply(void **state)
+{
+    (void)state;
+    struct varve_entry entry;
+    struct varve_cursor *cursor;
+    test_sample_init(&s, TEST_SAMPLE_BIG);
+    test_fault_init(&fault, &s.memory.io);
+    struct varve_log *writer = test_sample_open(&s, VARVE_POLICY_TRUNCATE);
+    test_sample_append(&s, writer, 1);
+    struct varve_log *log = open_reader();
+    assert_int_equal(varve_cursor_open(log, VARVE_POLICY_TRUNCATE, &cursor, NULL), 0);
+    for (uint64_t lsn = 1; lsn <= 12; lsn++) {
+        unsigned tries = 0;
+        test_sample_append(&s, writer, 1); /* vouches for the one before */
+        assert_int_equal(varve_cursor_follow(cursor, 20000, &entry), 0);
+        assert_int_equal(entry.lsn, lsn);
+        assert_true(test_sample_is(&s, lsn, entry.data, entry.data_bytes));
+        /* Until the next segment is ready there is reason to look for it. */
+        do {
+            assert_true(tries++ < 400);
+            test_fault_reset_calls(&fault);
+            assert_int_equal(varve_cursor_follow(cursor, 50, &entry), VARVE_END);
+        } while (test_fault_calls(&fault, TEST_OP_DIR_LIST) != 0);
+    }
+    assert_true(entry.segment > 1);
+    assert_int_equal(varve_close(writer, NULL), 0);
+    assert_int_equal(varve_cursor_follow(cursor, 20000, &entry), 0);
+    assert_int_equal(entry.lsn, 13);
+    done(cursor, log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cursor__an_error_stays),
-        cmocka_unit_test(test_cursor__skip_counts),
-        cmocka_unit_test(test_cursor__read_errors),
-        cmocka_unit_test(test_cursor__opening),
+        cmocka_unit_test(test_cursor__an_error_stays), cmocka_unit_test(test_cursor__skip_counts),
+        cmocka_unit_test(test_cursor__read_errors),    cmocka_unit_test(test_cursor__opening),
+        cmocka_unit_test(test_cursor__waits_cheaply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

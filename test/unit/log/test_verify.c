@@ -249,12 +249,29 @@ static void test_verify__faults(void **state)
     test_sample_close(&s);
 }
 
+/* Frames that lie across the end of what was read before are not read twice. */
+static void test_verify__reads_once(void **state)
+{
+    (void)state;
+    struct told told;
+    test_sample_make(&s, TEST_SAMPLE_BIG, 5, true);
+    struct varve_verify_result result = verify(&told);
+    assert_int_equal(result.found.records, 5);
+    assert_int_equal(result.found.segments, 1);
+    assert_in_range(result.found.bytes, 5 * TEST_SAMPLE_BIG, 1 << 20);
+    test_sample_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verify__sound),    cmocka_unit_test(test_verify__beside_a_writer),
-        cmocka_unit_test(test_verify__damages),  cmocka_unit_test(test_verify__torn),
-        cmocka_unit_test(test_verify__progress), cmocka_unit_test(test_verify__sizes),
+        cmocka_unit_test(test_verify__reads_once),
+        cmocka_unit_test(test_verify__sound),
+        cmocka_unit_test(test_verify__beside_a_writer),
+        cmocka_unit_test(test_verify__damages),
+        cmocka_unit_test(test_verify__torn),
+        cmocka_unit_test(test_verify__progress),
+        cmocka_unit_test(test_verify__sizes),
         cmocka_unit_test(test_verify__faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
