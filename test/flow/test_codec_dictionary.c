@@ -152,6 +152,33 @@ static void test_codec_dictionary__train_refuses(void **state)
 
 /* It becomes the log's, makes frames smaller, can be changed and given up; and all that was written is read.
  */
+static int same_record(void *arg, const struct varve_entry *record)
+{
+    char bytes[BYTES];
+    record_of(record->lsn, bytes);
+    assert_int_equal(record->data_bytes, sizeof bytes);
+    assert_memory_equal(record->data, bytes, sizeof bytes);
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+/* What is set aside is found again with the dictionary that lies beside the log's segments. */
+static void set_aside_all(struct varve_io *io)
+{
+    const struct varve_options options = {.size = sizeof options, .io = io};
+    struct varve_options writing = {.io = io, .codec = "zstd"};
+    struct varve_error error = {0};
+    unsigned seen = 0;
+    uint64_t id;
+    struct varve_log *log = open_log("log", &writing, 0, &error);
+    for (uint64_t lsn = 25; lsn <= 225; lsn += 50) {
+        assert_int_equal(varve_set_aside(log, lsn, NULL, &id, &error), 0);
+        assert_int_equal(varve_lost_read("log", &options, id, same_record, &seen, &error), 0);
+    }
+    assert_int_equal(seen, 5);
+    assert_int_equal(varve_close(log, NULL), 0);
+}
+
 static void test_codec_dictionary__used(void **state)
 {
     (void)state;
@@ -184,6 +211,7 @@ static void test_codec_dictionary__used(void **state)
     assert_true(stored[3] < stored[0] * 8 / 10);
     assert_int_equal(read_all("log", &memory.io, NULL, &records, &error), VARVE_END);
     assert_int_equal(records, 250);
+    set_aside_all(&memory.io);
     /* Another codec knows nothing of it. */
     options = (struct varve_options){.io = &memory.io, .codec = "zstd", .dictionary = dictionary[0]};
     options.dictionary_bytes = dictionary_bytes[0];

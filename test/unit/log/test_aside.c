@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/bytes.h"
+#include "lib/codecs.h"
 #include "lib/sample.h"
 
 static int keep(void *arg, const struct varve_lost_entry *entry)
@@ -163,6 +164,50 @@ static void test_aside__damaged(void **state)
     test_sample_close(&s);
 }
 
+/* What is kept is encoded as it was: without the key there is nothing to read, and nothing stands in the
+ * clear.
+ */
+static void test_aside__encoded(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; test_codecs_at(i) != NULL; i++) {
+        int seals = test_codecs_seals(test_codecs_at(i));
+        struct varve_keys *keys = test_codecs_keys(1);
+        struct varve_options options = {.size = sizeof options};
+        struct varve_dir *dir, *sub;
+        struct test_sample s;
+        char content[TEST_SAMPLE_SMALL];
+        struct seen seen = {.sample = &s};
+        size_t bytes;
+        test_sample_init(&s, TEST_SAMPLE_SMALL);
+        s.options.codec = test_codecs_at(i);
+        s.options.keys = keys;
+        struct varve_log *log = test_sample_open(&s, VARVE_POLICY_TRUNCATE);
+        test_sample_append_batch(&s, log, 20);
+        assert_int_equal(varve_set_aside(log, 7, "encoded", NULL, NULL), 0);
+        assert_int_equal(varve_close(log, NULL), 0);
+        test_sample_unlink_segment(&s, 1);
+        options.io = &s.memory.io;
+        options.keys = keys;
+        assert_int_equal(varve_lost_read("log", &options, 1, see, &seen, NULL), 0);
+        assert_int_equal(seen.records, 1);
+        assert_int_equal(seen.first, 7);
+        options.keys = NULL;
+        assert_int_equal(varve_lost_read("log", &options, 1, see, &seen, NULL),
+                         seals ? VARVE_E_KEY_MISSING : 0);
+        dir = test_sample_dir(&s);
+        assert_int_equal(s.memory.io.dir_open(&s.memory.io, dir, "lost", 0, &sub, NULL), 0);
+        char *copy = test_bytes_io_read(&s.memory.io, sub, "record-1.seg", &bytes);
+        test_sample_fill(&s, 7, content, sizeof content);
+        assert_true(!seals || memmem(copy, bytes, content, 16) == NULL);
+        free(copy);
+        s.memory.io.dir_close(&s.memory.io, sub);
+        s.memory.io.dir_close(&s.memory.io, dir);
+        test_sample_close(&s);
+        varve_keys_free(keys);
+    }
+}
+
 struct cut {
     struct test_sample *sample;
     long left;
@@ -226,9 +271,8 @@ static void test_aside__power_cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_aside__record),
-        cmocka_unit_test(test_aside__refused),
-        cmocka_unit_test(test_aside__damaged),
+        cmocka_unit_test(test_aside__record),     cmocka_unit_test(test_aside__refused),
+        cmocka_unit_test(test_aside__damaged),    cmocka_unit_test(test_aside__encoded),
         cmocka_unit_test(test_aside__power_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
