@@ -164,6 +164,7 @@ class Symbols(Case):
         self.bad("include/varve/a.h", header, self.library(a + "int other(void) { return 0; }\n"))
         self.bad("include/varve/a.h", header + "VARVE_API int varve_c(void);\n", self.library(a))
         self.bad("include/varve/a.h", "", self.library("static int a;\n"))
+        self.bad("include/varve/a.h", header, self.library(a), self.library(a))
 
 
 class Teeth(Case):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The shared library exports what the public headers declare with VARVE_API: all of it and nothing else.
+"""The shared libraries export what the public headers declare with VARVE_API: all of it, once, no more.
 
-usage: symbols.py TREE LIBRARY
+usage: symbols.py TREE LIBRARY...
 """
 
 import re
@@ -29,16 +29,20 @@ def exported(library):
     return {name.split("@")[0] for kind, name in symbols if kind != "A"}
 
 
-def check(root, library):
-    wanted, there = declared(root), exported(library)
+def check(root, *libraries):
+    wanted, there, problems = declared(root), set(), []
+    for library in libraries:
+        found = exported(library)
+        if not found:
+            problems.append(f"{library}: exports nothing")
+        problems += [f"{name}: exported by two libraries" for name in found & there]
+        there |= found
     strange = {name for name in there if not name.startswith("varve_")}
-    problems = [f"{name}: exported, and does not begin with varve_" for name in strange]
+    problems += [f"{name}: exported, and does not begin with varve_" for name in strange]
     problems += [f"{name}: exported, and in no public header" for name in there - wanted - strange]
     problems += [f"{name}: declared in a public header and not exported" for name in wanted - there]
-    if not there:
-        problems.append(f"{library}: exports nothing")
     return sorted(problems)
 
 
 if __name__ == "__main__":
-    tree.finish("symbols", check(sys.argv[1], sys.argv[2]))
+    tree.finish("symbols", check(*sys.argv[1:]))

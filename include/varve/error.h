@@ -56,7 +56,7 @@ enum varve_severity {
       "split the record, or raise record_max and segment_bytes")                                            \
     X(VARVE_E_BACKPRESSURE, -17, ERROR, "every slot is in use", "try again when the disk has caught up")    \
     X(VARVE_E_TIMEOUT, -18, ERROR, "the time limit passed",                                                 \
-      "wait again; the record is in the log all the same")                                                  \
+      "a wait: wait again, the record is in the log all the same; a transaction: nothing of it remains")    \
     X(VARVE_E_CLOSED, -19, ERROR, "the log is being closed", "do not use a log while it is closed")         \
     X(VARVE_E_TRIMMED, -20, ERROR, "the LSN was trimmed away", "start at varve_first_lsn()")                \
     X(VARVE_E_FORKED, -21, FATAL, "the log was opened before a fork and belongs to the parent",             \

@@ -28,6 +28,7 @@ fi
 outside=$(find "$root" -not -type d -not -path "$tree/*")
 [[ -z $outside ]] || fail "outside the prefix: $outside"
 ! grep -rqI "$PWD/build" "$tree" || fail "the build directory is named in what was installed"
+objdump -p "$libdir/libvarvekv.so" | grep -q 'SONAME *libvarvekv.so.0$' || fail "the SONAME of libvarvekv"
 objdump -p "$libdir/libvarve.so" | grep -q 'SONAME *libvarve.so.0$' || fail "the SONAME"
 
 cat >main.c <<'C'
@@ -56,6 +57,25 @@ read -ra libs <<<"$(pc --static --libs | sed 's/-lvarve/-l:libvarve.a/')"
 [[ $(./by-pc-static) == "$version" ]] || fail "pkg-config, static"
 ! ldd by-pc-static | grep -q libvarve || fail "the static program wants the shared library"
 
+# The second library, which brings the first.
+cat >txn.c <<'C'
+#include <varve/txn.h>
+
+int main(void)
+{
+    varve_txns_close(0);
+    return varve_txn_action_name(VARVE_TXN_COMMITTED)[0] != 'c';
+}
+C
+pckv() { pkg-config --define-variable=prefix="$tree" "$@" varvekv; }
+read -ra libs <<<"$(pckv --libs)"
+"$CC" -std=c11 -Wall -Werror "${cflags[@]}" txn.c "${libs[@]}" -o by-pc-kv
+LD_LIBRARY_PATH=$libdir ./by-pc-kv || fail "pkg-config, libvarvekv"
+read -ra libs <<<"$(pckv --static --libs | sed 's/-lvarvekv/-l:libvarvekv.a/; s/-lvarve /-l:libvarve.a /')"
+"$CC" -std=c11 -Wall -Werror "${cflags[@]}" txn.c "${libs[@]}" -o by-pc-kv-static
+./by-pc-kv-static || fail "pkg-config, libvarvekv, static"
+! ldd by-pc-kv-static | grep -q libvarve || fail "the static program wants a shared library of ours"
+
 # CMake, both targets at once.
 mkdir consumer
 mv main.c consumer
@@ -67,6 +87,10 @@ add_executable(shared main.c)
 target_link_libraries(shared PRIVATE varve::varve)
 add_executable(static main.c)
 target_link_libraries(static PRIVATE varve::varve_static)
+add_executable(kv ../txn.c)
+target_link_libraries(kv PRIVATE varve::varvekv)
+add_executable(kv_static ../txn.c)
+target_link_libraries(kv_static PRIVATE varve::varvekv_static)
 CMAKE
 if ! { cmake -G Ninja -S consumer -B consumer/build -DCMAKE_PREFIX_PATH="$tree" &&
     cmake --build consumer/build; } >cmake.log 2>&1; then
@@ -75,4 +99,6 @@ if ! { cmake -G Ninja -S consumer -B consumer/build -DCMAKE_PREFIX_PATH="$tree" 
 fi
 [[ $(consumer/build/shared) == "$version" ]] || fail "CMake, shared"
 [[ $(consumer/build/static) == "$version" ]] || fail "CMake, static"
+consumer/build/kv || fail "CMake, libvarvekv"
+consumer/build/kv_static || fail "CMake, libvarvekv, static"
 ! ldd consumer/build/static | grep -q libvarve || fail "the static CMake program wants the shared library"
