@@ -29,7 +29,8 @@ ALSO = {"format": {"codec/codec.h"}}
 # Libraries other than libc, by how their headers are named, and the folders that may know them.
 LIBRARIES = {
     r"isa-l": {"base", "format", "codec"},
-    r"(lz4|zstd|zdict|openssl/)": {"codec"},
+    r"(lz4|zstd|zdict)": {"codec"},
+    r"openssl/": {"codec", "kv"},
     r"(uv|microhttpd|lmdb|xxhash|jansson|cmocka|sqlite|rocksdb|leveldb)": set(),
 }
 

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A durable key-value engine: keys and values in memory, every change in a log, snapshots so that the log
+ * need not be kept. In the library varvekv. docs/KV.md says what is promised, docs/SNAPSHOTS.md what is on
+ * disk.
+ *
+ * Keys are 1 to VARVE_KV_KEY_MAX bytes, any bytes; values 0 bytes to what a record may hold. Each entry has a
+ * version: the LSN of the record that wrote it, which only grows. It may have a moment at which it expires:
+ * microseconds since 1970 UTC, so that it means the same after a restart.
+ *
+ * Nobody is told what could be lost: in the durability modes `group` and `strict` a call returns when
+ * everything that it reports, also what it has read, is durable. In `interval` and `buffered` mode it is
+ * accepted, and in the log's hands.
+ *
+ * Threads: any at once, but for varve_kv_close; a transaction is used by one thread at a time.
+ */
+#ifndef VARVE_KV_H
+#define VARVE_KV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "varve/error.h"
+#include "varve/export.h"
+#include "varve/log.h"
+#include "varve/options.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct varve_kv;
+struct varve_kv_txn;
+
+#define VARVE_KV_KEY_MAX   65535
+#define VARVE_KV_NEVER     UINT32_MAX
+#define VARVE_KV_UNLIMITED UINT64_MAX
+
+/* Zero means default. */
+struct varve_kv_options {
+    size_t size;                     /* sizeof(struct varve_kv_options) */
+    const struct varve_options *log; /* durability, policy, codec, backpressure, flags ...; read during open
+                                        only. With VARVE_OPEN_READ_ONLY the engine changes no byte, works
+                                        beside a live writer, and holds what was durable when it was opened */
+    uint32_t shards;                 /* 1 to 65,536, a power of two; 256 */
+    uint64_t max_memory;             /* bytes of entries; beyond it writes that need more get MEMORY;
+                                        default no limit */
+    uint64_t txn_limit_ms;           /* how long a transaction may stay open; 30,000 */
+    uint32_t snapshot_ms;            /* a snapshot so long after the last one, if anything was written;
+                                        VARVE_KV_NEVER; 300,000 */
+    uint64_t snapshot_operations;    /* or after so many records; VARVE_KV_UNLIMITED = never; 100,000 */
+    uint32_t snapshot_keep;          /* newest snapshots that are kept; 1 to 100; 3 */
+    /* With VARVE_OPEN_READ_ONLY: as it was when this LSN was the log's last, or at this moment, microseconds
+     * since 1970 UTC; 0 = now. From a snapshot that is old enough, or LSN 1, which must be there: else
+     * TRIMMED. */
+    uint64_t at_lsn;
+    uint64_t at_time_us;
+};
+
+/* What opening did. */
+struct varve_kv_recovery {
+    size_t size;           /* set by the caller */
+    uint64_t snapshot_lsn; /* of the one that was loaded; 0 = none */
+    uint64_t snapshot_entries;
+    uint64_t snapshots_bad; /* newer ones that were damaged, or did not fit the log */
+    uint64_t records;       /* replayed */
+    uint64_t operations;    /* in them */
+    uint64_t last_lsn;
+    uint64_t duration_us;
+};
+
+/*
+ * Opens the engine in directory `path` (NULL: "data"), and creates it if there is none: a log, and beside it
+ * the directory "snapshots". Loads the newest sound snapshot and replays the log from there on; what was
+ * wrong with newer ones goes to the log's message function. Errors: those of varve_open; CORRUPT (a record is
+ * not what the engine writes) SNAPSHOT (what the log no longer holds is in no sound snapshot) INVALID NOMEM.
+ */
+VARVE_API VARVE_MUST_CHECK int varve_kv_open(const char *path, const struct varve_kv_options *options,
+                                             struct varve_kv **ret_kv, struct varve_error *ret_error);
+
+/* Ends open transactions, closes the log, frees everything, also when it fails. Errors: as varve_close. */
+VARVE_API int varve_kv_close(struct varve_kv *kv, struct varve_error *ret_error);
+
+/* Its log: for statistics, positions, waiting, metrics. Nothing may be appended to it. */
+VARVE_API struct varve_log *varve_kv_log(struct varve_kv *kv);
+
+VARVE_API int varve_kv_recovery_get(struct varve_kv *kv, struct varve_kv_recovery *ret_recovery);
+
+/* A value as it was read. Zero it before its first use; it may be used again and again, and its memory with
+ * it. To be freed by varve_kv_value_free. */
+struct varve_kv_value {
+    void *data; /* NULL while room is 0 */
+    size_t bytes;
+    size_t room;
+    uint64_t version;
+    uint64_t expires_us; /* 0 = never */
+    int is_lock;         /* the value is the owner of a lock */
+};
+
+/* Leaves it zeroed. */
+VARVE_API void varve_kv_value_free(struct varve_kv_value *value);
+
+/* Errors: NO_KEY INVALID (the key) NOMEM; in `group` and `strict` mode READONLY SYNC (what is there will not
+ * become durable any more). */
+VARVE_API int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes,
+                           struct varve_kv_value *ret_value);
+
+enum varve_kv_write_flags {
+    VARVE_KV_IF_ABSENT = 1 << 0,   /* else CONFLICT */
+    VARVE_KV_IF_PRESENT = 1 << 1,  /* else NO_KEY */
+    VARVE_KV_IF_VERSION = 1 << 2,  /* the version is `version` (0 = absent), else CONFLICT */
+    VARVE_KV_KEEP_EXPIRY = 1 << 3, /* a set leaves as it is when the key expires */
+    VARVE_KV_NO_WAIT = 1 << 4,     /* returns without waiting: whoever needs it waits for the version */
+};
+
+/* How something is written. NULL where one is wanted: all zero. */
+struct varve_kv_write {
+    size_t size;                /* sizeof(struct varve_kv_write) */
+    uint32_t flags;             /* enum varve_kv_write_flags */
+    uint64_t version;           /* VARVE_KV_IF_VERSION */
+    uint64_t expires_us;        /* set: 0 = never */
+    struct varve_kv_value *old; /* filled with what was there; version 0 = nothing; default NULL */
+};
+
+/*
+ * Each writes one key; *ret_version (may be NULL) is its new version, for delete the LSN of that. An error
+ * leaves the key as it was, but READONLY and SYNC: then what was written is seen by nobody who waits for
+ * durability, and may or may not be there at the next open. Errors: INVALID TOO_LARGE NOMEM MEMORY
+ * BACKPRESSURE NOSPC LOG_FULL READONLY SYNC FORKED, and:
+ * set: CONFLICT NO_KEY, TYPE (the key is a lock);
+ * delete: NO_KEY CONFLICT;
+ * add: TYPE (the value is no decimal integer, or a lock) RANGE (beyond 64 bits). A key that is absent counts
+ * as 0; the value stays text, as in "-12". *ret_value (may be NULL): the new one; append: TYPE (a lock). A
+ * key that is absent counts as empty. *ret_bytes (may be NULL): the new length; expire: NO_KEY. `expires_us`
+ * 0: never.
+ */
+VARVE_API int varve_kv_set(struct varve_kv *kv, const void *key, size_t key_bytes, const void *value,
+                           size_t value_bytes, const struct varve_kv_write *how, uint64_t *ret_version);
+VARVE_API int varve_kv_delete(struct varve_kv *kv, const void *key, size_t key_bytes,
+                              const struct varve_kv_write *how, uint64_t *ret_version);
+VARVE_API int varve_kv_add(struct varve_kv *kv, const void *key, size_t key_bytes, int64_t delta,
+                           const struct varve_kv_write *how, int64_t *ret_value, uint64_t *ret_version);
+VARVE_API int varve_kv_append(struct varve_kv *kv, const void *key, size_t key_bytes, const void *data,
+                              size_t data_bytes, const struct varve_kv_write *how, uint64_t *ret_bytes,
+                              uint64_t *ret_version);
+VARVE_API int varve_kv_expire(struct varve_kv *kv, const void *key, size_t key_bytes, uint64_t expires_us,
+                              const struct varve_kv_write *how, uint64_t *ret_version);
+
+/*
+ * Locks: a key that holds its owner, 1 to 65,535 bytes, until it is unlocked or its time is over. The token
+ * is the lock's version: it grows with every lock and extension of any key, so who guards something else with
+ * it can refuse tokens lower than one that it has seen. Of a lock that is held by somebody else both
+ * functions give CONFLICT; of an entry that is no lock TYPE. lock: of a lock of one's own extends it. unlock:
+ * NO_KEY when nobody has it. Other errors: as above.
+ */
+VARVE_API int varve_kv_lock(struct varve_kv *kv, const void *key, size_t key_bytes, const void *owner,
+                            size_t owner_bytes, uint64_t limit_ms, uint64_t *ret_token);
+VARVE_API int varve_kv_unlock(struct varve_kv *kv, const void *key, size_t key_bytes, const void *owner,
+                              size_t owner_bytes, uint64_t *ret_lsn);
+
+/* Entries, those included that have expired and were not removed yet. */
+VARVE_API uint64_t varve_kv_count(struct varve_kv *kv);
+
+/* An entry as it is walked over. Valid during the call. */
+struct varve_kv_entry {
+    const void *key;
+    size_t key_bytes;
+    const void *value;
+    size_t value_bytes;
+    uint64_t version, expires_us;
+    int is_lock;
+};
+
+/* A non-zero return ends the call, and is returned. May call the engine. */
+typedef int (*varve_kv_entry_fn)(void *arg, const struct varve_kv_entry *entry);
+
+#define VARVE_KV_SCAN_END UINT64_MAX
+
+/*
+ * Gives about `limit` entries (1 at least, usually some more) from *cursor on, in no order that means
+ * anything, and moves it: 0 is the beginning, VARVE_KV_SCAN_END the end. Over a whole scan every key that is
+ * there all the time comes once, one that comes or goes meanwhile once or not at all, whatever else is
+ * written. A cursor is good for as long as the engine is open. When fn ends the call, the cursor stays.
+ * Errors: INVALID NOMEM, and as get.
+ */
+VARVE_API int varve_kv_scan(struct varve_kv *kv, uint64_t *cursor, size_t limit, varve_kv_entry_fn fn,
+                            void *arg);
+
+/* -- transactions -- */
+
+/*
+ * Begins a transaction. It sees what is committed now, and its own writes. Committing holds what it has read
+ * and written against what is there then: the first committer wins, the other gets CONFLICT and nothing of
+ * it remains. So transactions that commit are serialisable, in the order of their LSNs; scans are no part of
+ * them. It commits as one record, which bounds its size. `limit_ms`: 0 = the engine's. Errors: NOMEM INVALID.
+ */
+VARVE_API VARVE_MUST_CHECK int varve_kv_begin(struct varve_kv *kv, uint64_t limit_ms,
+                                              struct varve_kv_txn **ret_txn);
+
+/* Errors of these: INVALID NOMEM TIMEOUT (it was open for too long: it is aborted, and only abort is left)
+ * TOO_LARGE (more than a record holds); get: NO_KEY; set and delete: TYPE (set on a lock). delete: of a key
+ * that is absent is fine. */
+VARVE_API int varve_kv_txn_get(struct varve_kv_txn *txn, const void *key, size_t key_bytes,
+                               struct varve_kv_value *ret_value);
+VARVE_API int varve_kv_txn_set(struct varve_kv_txn *txn, const void *key, size_t key_bytes, const void *value,
+                               size_t value_bytes, uint64_t expires_us);
+VARVE_API int varve_kv_txn_delete(struct varve_kv_txn *txn, const void *key, size_t key_bytes);
+
+/* Frees the transaction when it returns 0; else it is the caller's to abort, or after BACKPRESSURE, NOSPC and
+ * LOG_FULL to try again. `flags`: VARVE_KV_NO_WAIT or 0. *ret_lsn (may be NULL): 0 when nothing was written.
+ * Errors: CONFLICT TIMEOUT, and those of a write. */
+VARVE_API int varve_kv_commit(struct varve_kv_txn *txn, uint32_t flags, uint64_t *ret_lsn);
+VARVE_API void varve_kv_abort(struct varve_kv_txn *txn);
+
+/* -- all of it -- */
+
+/*
+ * Makes a snapshot, while writes go on, and returns when it is durable; removes those that are not kept any
+ * longer, and trims the log behind them. *ret_lsn (may be NULL): every record up to it is in the snapshot.
+ * Does nothing when nothing was written since the last one. Errors: IO NOSPC NOMEM READONLY SYNC UNSUPPORTED
+ * (`memory` mode, read-only); what was there before is as it was.
+ */
+VARVE_API int varve_kv_snapshot(struct varve_kv *kv, uint64_t *ret_lsn, struct varve_error *ret_error);
+
+/* A snapshot in a directory. Valid during the call. */
+struct varve_kv_snapshot_info {
+    size_t size;         /* sizeof(struct varve_kv_snapshot_info) */
+    uint64_t lsn;        /* every record up to it is in it */
+    uint64_t end_lsn;    /* and none after this one */
+    uint64_t created_us; /* microseconds since 1970 UTC */
+    uint64_t entries;
+    uint64_t bytes;
+    int code;            /* 0, or what is wrong with it: then the fields above may be 0, but for lsn */
+    const char *message; /* then: in words */
+};
+
+/* A non-zero return ends the call, and is returned. */
+typedef int (*varve_kv_snapshot_fn)(void *arg, const struct varve_kv_snapshot_info *info);
+
+/*
+ * Gives the snapshots in the engine's directory, the newest first, changing nothing; the engine may be open,
+ * here or elsewhere. `verify`: reads and checks all of each, else its beginning and its end. `io`: NULL = the
+ * system's. Errors: IO NOMEM NOT_FOUND (no such directory).
+ */
+VARVE_API int varve_kv_snapshot_list(const char *path, struct varve_io *io, int verify,
+                                     varve_kv_snapshot_fn fn, void *arg, struct varve_error *ret_error);
+
+/* What a record did to a key. */
+enum varve_kv_change_kind {
+    VARVE_KV_CHANGE_SET = 1,
+    VARVE_KV_CHANGE_LOCK = 2,
+    VARVE_KV_CHANGE_DELETE = 3,
+    VARVE_KV_CHANGE_EXPIRED = 4, /* its time was over, and it was removed */
+    VARVE_KV_CHANGE_APPEND = 5,  /* `value` came behind what was there */
+    VARVE_KV_CHANGE_EXPIRE = 6,  /* it expires at another moment */
+};
+
+/* "set", "lock", "delete", "expired", "append", "expire". Static. */
+VARVE_API const char *varve_kv_change_name(enum varve_kv_change_kind kind);
+
+struct varve_kv_change {
+    enum varve_kv_change_kind kind;
+    uint64_t lsn, time_us;
+    uint64_t txn_id;     /* 0: none */
+    uint64_t expires_us; /* 0: never */
+    const void *value;
+    size_t value_bytes;
+};
+
+/* A non-zero return ends the call, and is returned. */
+typedef int (*varve_kv_change_fn)(void *arg, const struct varve_kv_change *change);
+
+/*
+ * Gives every change of a key that the log still holds, the oldest first. `log`: of an engine (varve_kv_log),
+ * or its directory opened with varve_open, read-only beside its writer too. Reads the whole log. Errors:
+ * those of a cursor; CORRUPT (a record is not the engine's) INVALID (the key).
+ */
+VARVE_API int varve_kv_history(struct varve_log *log, const void *key, size_t key_bytes,
+                               varve_kv_change_fn fn, void *arg, struct varve_error *ret_error);
+
+#define VARVE_KV_DIGEST_BYTES 32
+
+/*
+ * SHA-256 over all entries, in the order of their keys: for each u16 length and bytes of the key, u8 is_lock,
+ * u64 version, u64 expires_us, u32 length and bytes of the value, little-endian. Two engines with the same
+ * digest hold the same. Nothing should be written meanwhile. Takes 8 bytes of memory for each key. Errors:
+ * NOMEM.
+ */
+VARVE_API int varve_kv_digest(struct varve_kv *kv, uint8_t ret_digest[VARVE_KV_DIGEST_BYTES]);
+
+struct varve_kv_stats {
+    size_t size; /* set by the caller */
+    uint64_t entries;
+    uint64_t expiring;     /* of these, with a time limit */
+    uint64_t memory_bytes; /* of entries, tables, and versions kept for transactions */
+    uint64_t kept_versions;
+    uint64_t expired;   /* removed since opening because their time was over */
+    uint64_t snapshots; /* written since opening */
+    uint64_t snapshots_failed;
+    uint64_t snapshot_lsn; /* of the newest one; 0 = none */
+    uint64_t txn_open, txn_committed, txn_aborted, txn_conflicts, txn_timed_out;
+};
+
+VARVE_API int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

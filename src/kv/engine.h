@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's parts, and what they call of each other.
+ *
+ * Lock order: a shard's `order`, of several shards in the order of their numbers; a shard's `lock`;
+ * `views_lock`. A writer holds `order` from its decision to the change in memory, also while the log takes
+ * the record, which may wait for a disk. `lock` is held for changes in memory and for reads only.
+ */
+#ifndef VV_KV_ENGINE_H
+#define VV_KV_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kv/op.h"
+#include "kv/table.h"
+#include "txn/txns.h"
+#include "varve/io.h"
+#include "varve/kv.h"
+
+#define VV_KV_SNAPSHOT_DIR "snapshots"
+#define VV_KV_PIN          "varve-kv-snapshot"
+
+enum {
+    VV_KEPT_LISTS = 64
+};
+
+/* What stood in a table before LSN `until`, for those who look at an earlier moment. */
+struct vv_kept {
+    struct vv_kept *next;
+    uint64_t until;
+    struct vv_entry *entry;
+};
+
+struct vv_shard {
+    _Alignas(64) pthread_mutex_t order;
+    /* A record of this shard that may have no effect in memory yet has this LSN or a higher one; 0: there is
+     * none. Stored before the writer looks at `views`, and before it appends. */
+    _Atomic uint64_t inflight;
+    pthread_mutex_t lock;
+    struct vv_table table; /* [changed with both, read with one of them] */
+    uint64_t deleted_lsn;  /* [lock] of the last removal */
+    struct vv_kept **kept; /* [made with both] lists [lock], by hash; NULL while none is needed */
+    _Atomic uint64_t kept_count, bytes, count, expiring; /* [order; read by any] */
+};
+
+/* A moment that somebody looks at: all and only records up to `lsn`. */
+struct vv_view {
+    uint64_t lsn;
+    struct vv_view *next, *before; /* [views_lock] */
+};
+
+struct varve_kv {
+    struct varve_log *log;    /* [const] */
+    struct varve_txns *txns;  /* [const] NULL: read-only */
+    struct varve_io *io;      /* [const] */
+    varve_message_fn message; /* [const] */
+    void *message_arg;
+    bool read_only, waits, keeps_nothing; /* [const] waits: nobody is told what is not durable; keeps_nothing:
+                                             a log in `memory` mode */
+    uint64_t record_max, max_memory;      /* [const] */
+    uint64_t at_lsn;                      /* [const] the last record that counts; UINT64_MAX: all */
+    uint64_t secret[2];                   /* [const] */
+    uint32_t shard_count;                 /* [const] a power of two */
+    unsigned shard_shift;                 /* [const] of a hash */
+    struct vv_shard *shards;              /* [const] */
+    struct varve_dir *dir, *snapshots;    /* [const] NULL with keeps_nothing */
+    struct varve_kv_recovery recovery;    /* [const after open] */
+
+    pthread_mutex_t views_lock;
+    struct vv_view *views; /* [views_lock] */
+    _Atomic unsigned view_count;
+    _Atomic uint64_t oldest_view; /* [views_lock to change] UINT64_MAX: there is none */
+
+    _Atomic uint64_t memory;   /* with max_memory: what is counted against it */
+    _Atomic uint64_t clock_us; /* only grows */
+    _Atomic uint64_t expired, conflicts;
+
+    pthread_mutex_t snapshot_lock;       /* one at a time */
+    uint32_t snapshot_ms, snapshot_keep; /* [const] */
+    uint64_t snapshot_operations;        /* [const] */
+    _Atomic uint64_t snapshot_count, snapshot_failed, snapshot_lsn;
+
+    pthread_t keeper;
+    bool keeper_runs; /* [const after open] */
+    _Atomic bool keeper_stop;
+    _Atomic uint32_t keeper_event;
+};
+
+static inline struct vv_shard *vv_kv_shard(const struct varve_kv *kv, uint64_t hash)
+{
+    return &kv->shards[kv->shard_shift == 64 ? 0 : hash >> kv->shard_shift];
+}
+
+/* -- shard.c -- */
+
+bool vv_shards_init(struct varve_kv *kv);
+void vv_shards_free(struct varve_kv *kv);
+
+/* What an operation makes of an entry: *ret_next is a new one, or NULL for none. Its version is not set.
+ * False: no memory. */
+bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct vv_entry **ret_next);
+
+/* Puts `next` (NULL: nothing) in the place of `before` (NULL: nothing), under `lsn`. `order` is held, and
+ * room was reserved. `kept`: to hold on to `before` with, when somebody may look at it; freed when it is not
+ * wanted. */
+void vv_shard_change(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
+                     struct vv_entry *next, uint64_t lsn, struct vv_kept *kept);
+
+/* Makes sure that versions can be kept. `order` is held. False: no memory. */
+bool vv_shard_can_keep(struct vv_shard *shard);
+
+/* The entry that a view sees. `lock` is held. */
+struct vv_entry *vv_shard_view(const struct vv_shard *shard, uint64_t hash, const void *key, size_t key_bytes,
+                               uint64_t lsn);
+
+/* Waits until every record up to the log's last one is in memory; returns the LSN of that. */
+uint64_t vv_kv_quiet(struct varve_kv *kv);
+
+/* Looks at the engine as it is now, until vv_view_close. */
+void vv_view_open(struct varve_kv *kv, struct vv_view *view);
+void vv_view_close(struct varve_kv *kv, struct vv_view *view);
+
+/* -- write.c -- */
+
+/* Now, microseconds since 1970 UTC, never going back. */
+uint64_t vv_kv_now(struct varve_kv *kv);
+
+/* Decides about a key. `now`: what is there, NULL also when its time is over. Fills *op but for the key. A
+ * code other than 0 leaves everything as it is, and is returned. */
+typedef int (*vv_decide_fn)(void *arg, const struct vv_entry *now, struct vv_op *op);
+
+/* `wait` = false: returns at once. Errors: those of decide, and of a write. */
+int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wait, vv_decide_fn decide,
+                 void *arg, uint64_t *ret_lsn);
+
+/* Before anybody is told of what has this LSN. Errors: READONLY SYNC FORKED. */
+int vv_kv_settle(struct varve_kv *kv, uint64_t lsn);
+
+bool vv_kv_key_is_good(const void *key, size_t key_bytes);
+
+/* Whether so much more may be used. */
+bool vv_kv_has_memory(struct varve_kv *kv, uint64_t before, uint64_t after);
+
+/* -- read.c -- */
+
+/* Copies an entry out. False: no memory. */
+bool vv_kv_copy(struct varve_kv_value *to, const struct vv_entry *entry);
+
+/* -- keeper.c -- */
+
+int vv_keeper_start(struct varve_kv *kv, struct varve_error *ret_error);
+void vv_keeper_stop(struct varve_kv *kv);
+
+/* -- replay.c -- */
+
+/* Applies the log from `from_lsn` on. Errors: those of a cursor; CORRUPT. */
+int vv_kv_replay(struct varve_kv *kv, uint64_t from_lsn, enum varve_policy policy,
+                 struct varve_error *ret_error);
+
+VARVE_PRINTF(3, 4)
+void vv_kv_say(struct varve_kv *kv, enum varve_message_level level, const char *format, ...);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An entry: a key with what it holds, in one piece of memory. It never changes: a write makes another one and
+ * puts it in the place of the old.
+ */
+#ifndef VV_KV_ENTRY_H
+#define VV_KV_ENTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+enum vv_entry_type {
+    VV_ENTRY_VALUE = 0,
+    VV_ENTRY_LOCK = 1, /* the value is the owner */
+};
+
+enum {
+    VV_ENTRY_EXPIRES = 1 << 0, /* 8 bytes before the key say when */
+    VV_ENTRY_AROUND = 24,      /* what an entry costs besides its bytes: its head, and what malloc adds */
+};
+
+struct vv_entry {
+    uint64_t version;
+    uint32_t value_bytes;
+    uint16_t key_bytes;
+    uint8_t type, flags;
+    uint8_t bytes[]; /* [when it expires, microseconds since 1970 UTC] key, value */
+};
+
+static inline size_t vv_entry_key_at(const struct vv_entry *e)
+{
+    return e->flags & VV_ENTRY_EXPIRES ? 8 : 0;
+}
+
+static inline const uint8_t *vv_entry_key(const struct vv_entry *e)
+{
+    return e->bytes + vv_entry_key_at(e);
+}
+
+static inline const uint8_t *vv_entry_value(const struct vv_entry *e)
+{
+    return vv_entry_key(e) + e->key_bytes;
+}
+
+/* 0: never. */
+static inline uint64_t vv_entry_expires(const struct vv_entry *e)
+{
+    return e->flags & VV_ENTRY_EXPIRES ? vv_get_u64(e->bytes) : 0;
+}
+
+static inline bool vv_entry_is_over(const struct vv_entry *e, uint64_t now_us)
+{
+    return (e->flags & VV_ENTRY_EXPIRES) && vv_get_u64(e->bytes) <= now_us;
+}
+
+/* What it takes, as the engine counts. */
+static inline uint64_t vv_entry_cost(const struct vv_entry *e)
+{
+    return VV_ENTRY_AROUND + vv_entry_key_at(e) + e->key_bytes + (uint64_t)e->value_bytes;
+}
+
+/* A value may come in two pieces. NULL without memory. To be freed by vv_free. */
+struct vv_entry *vv_entry_new(const void *key, size_t key_bytes, enum vv_entry_type type, uint64_t expires_us,
+                              const void *value, size_t value_bytes, const void *more, size_t more_bytes);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records of the engine: operations, one behind the other, all of them or none. Little-endian.
+ *
+ *     u8 kind, u8 flags, u16 key length, u32 value length, [u64 expires, microseconds since 1970 UTC], key,
+ * value
+ *
+ * A key comes once in a record, so that an operation is known by the record's LSN and its key.
+ */
+#ifndef VV_KV_OP_H
+#define VV_KV_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VV_OP_RECORD 1 /* the type of such records */
+
+enum vv_op_kind {
+    VV_OP_SET = 1,  /* the whole value */
+    VV_OP_LOCK = 2, /* the whole value: the owner */
+    VV_OP_DELETE = 3,
+    VV_OP_EXPIRED = 4, /* as DELETE; its time was over */
+    VV_OP_APPEND = 5,  /* bytes behind those that are there */
+    VV_OP_EXPIRE = 6,  /* another time, or none */
+};
+
+enum {
+    VV_OP_EXPIRES = 1 << 0, /* flags */
+    VV_OP_HEAD_MAX = 16,
+};
+
+struct vv_op {
+    enum vv_op_kind kind;
+    uint64_t expires_us; /* 0: never */
+    const void *key, *value;
+    size_t key_bytes, value_bytes;
+};
+
+/* Writes what stands before the key to `out`, VV_OP_HEAD_MAX, and returns its length. */
+size_t vv_op_head(const struct vv_op *op, uint8_t *out);
+
+static inline size_t vv_op_bytes(const struct vv_op *op)
+{
+    return (op->expires_us ? 16u : 8u) + op->key_bytes + op->value_bytes;
+}
+
+/* Writes all of it, vv_op_bytes. Returns where it ends. */
+uint8_t *vv_op_put(const struct vv_op *op, uint8_t *out);
+
+/* Reads the operation at *at, and moves it. NULL, or what is wrong, static. */
+const char *vv_op_get(const uint8_t **at, const uint8_t *end, struct vv_op *ret_op);
+
+#endif

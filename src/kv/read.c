@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * read: keys out of memory, one by one or all of them in turn.
+ *
+ * In: a key, or a cursor. Out: copies, made under the shard's `lock`, which writers hold for a moment only,
+ * and given when what they come from is durable.
+ *
+ * A cursor is the number of a shard and, below it, a place in its table (table.h).
+ */
+#include "base/alloc.h"
+#include "kv/engine.h"
+
+void varve_kv_value_free(struct varve_kv_value *value)
+{
+    vv_free(value->data);
+    *value = (struct varve_kv_value){.data = NULL};
+}
+
+static bool make_room(struct varve_kv_value *to, size_t bytes)
+{
+    void *data;
+
+    if (bytes <= to->room)
+        return true;
+    data = vv_realloc(to->data, bytes);
+    if (!data)
+        return false;
+    to->data = data;
+    to->room = bytes;
+    return true;
+}
+
+bool vv_kv_copy(struct varve_kv_value *to, const struct vv_entry *entry)
+{
+    if (!make_room(to, entry->value_bytes))
+        return false;
+    if (entry->value_bytes)
+        memcpy(to->data, vv_entry_value(entry), entry->value_bytes);
+    to->bytes = entry->value_bytes;
+    to->version = entry->version;
+    to->expires_us = vv_entry_expires(entry);
+    to->is_lock = entry->type == VV_ENTRY_LOCK;
+    return true;
+}
+
+int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes, struct varve_kv_value *ret_value)
+{
+    struct vv_shard *shard;
+    struct vv_entry *e;
+    uint64_t hash, lsn;
+    int rc = 0, settled;
+
+    if (!vv_kv_key_is_good(key, key_bytes))
+        return VARVE_E_INVALID;
+    hash = vv_hash(kv->secret, key, key_bytes);
+    shard = vv_kv_shard(kv, hash);
+    pthread_mutex_lock(&shard->lock);
+    e = vv_table_find(&shard->table, hash, key, key_bytes);
+    /* That it is not there depends on the record that removed it, which was that of the shard's last removal
+     * or one before. */
+    lsn = e ? e->version : shard->deleted_lsn;
+    if (!e || ((e->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(e, vv_kv_now(kv))))
+        rc = VARVE_E_NO_KEY;
+    else if (!vv_kv_copy(ret_value, e))
+        rc = VARVE_E_NOMEM;
+    pthread_mutex_unlock(&shard->lock);
+    settled = rc == VARVE_E_NOMEM ? 0 : vv_kv_settle(kv, lsn);
+    return settled ? settled : rc;
+}
+
+uint64_t varve_kv_count(struct varve_kv *kv)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < kv->shard_count; i++)
+        count += atomic_load_explicit(&kv->shards[i].count, memory_order_relaxed);
+    return count;
+}
+
+/* -- scanning -- */
+
+/* Entries of some buckets, one behind the other, each aligned as an entry is. */
+struct page {
+    uint8_t *memory;
+    size_t bytes, room;
+    size_t count;
+    uint64_t now_us, lsn;
+    bool full; /* no memory */
+};
+
+static size_t entry_bytes(const struct vv_entry *e)
+{
+    return offsetof(struct vv_entry, bytes) + vv_entry_key_at(e) + e->key_bytes + e->value_bytes;
+}
+
+static size_t stored_bytes(const struct vv_entry *e)
+{
+    return (size_t)vv_round_up(entry_bytes(e), 8);
+}
+
+static void add_to_page(void *arg, struct vv_entry *e)
+{
+    struct page *page = arg;
+    size_t bytes = stored_bytes(e);
+
+    if (vv_entry_is_over(e, page->now_us))
+        return;
+    if (page->bytes + bytes > page->room) {
+        size_t room = (page->bytes + bytes) * 2;
+        uint8_t *memory = vv_realloc(page->memory, room);
+
+        if (!memory) {
+            page->full = true;
+            return;
+        }
+        page->memory = memory;
+        page->room = room;
+    }
+    memcpy(page->memory + page->bytes, e, entry_bytes(e));
+    page->bytes += bytes;
+    page->count++;
+    page->lsn = e->version > page->lsn ? e->version : page->lsn;
+}
+
+/* Fills a page from *cursor on. */
+static void read_page(struct varve_kv *kv, struct page *page, uint64_t *cursor, size_t limit)
+{
+    uint64_t number = *cursor >> VV_PLACE_BITS, place = *cursor & (VV_PLACE_END - 1);
+
+    while (number < kv->shard_count && page->count < limit && !page->full) {
+        struct vv_shard *shard = &kv->shards[number];
+
+        pthread_mutex_lock(&shard->lock);
+        /* A shard at a time is left again, so that no writer waits for more than a few buckets. */
+        for (int i = 0; i < 16 && place < VV_PLACE_END && page->count < limit && !page->full; i++)
+            place = vv_table_walk(&shard->table, place, add_to_page, page);
+        page->lsn = shard->deleted_lsn > page->lsn ? shard->deleted_lsn : page->lsn;
+        pthread_mutex_unlock(&shard->lock);
+        if (place == VV_PLACE_END) {
+            number++;
+            place = 0;
+        }
+    }
+    *cursor = number < kv->shard_count ? number << VV_PLACE_BITS | place : VARVE_KV_SCAN_END;
+}
+
+static int give_page(const struct page *page, varve_kv_entry_fn fn, void *arg)
+{
+    int rc = 0;
+
+    for (size_t at = 0; at < page->bytes && rc == 0;) {
+        const struct vv_entry *e = (const struct vv_entry *)(const void *)(page->memory + at);
+        const struct varve_kv_entry entry = {
+            .key = vv_entry_key(e),
+            .key_bytes = e->key_bytes,
+            .value = vv_entry_value(e),
+            .value_bytes = e->value_bytes,
+            .version = e->version,
+            .expires_us = vv_entry_expires(e),
+            .is_lock = e->type == VV_ENTRY_LOCK,
+        };
+
+        rc = fn(arg, &entry);
+        at += stored_bytes(e);
+    }
+    return rc;
+}
+
+int varve_kv_scan(struct varve_kv *kv, uint64_t *cursor, size_t limit, varve_kv_entry_fn fn, void *arg)
+{
+    struct page page = {.now_us = vv_kv_now(kv)};
+    uint64_t next = *cursor;
+    int rc;
+
+    if (next != VARVE_KV_SCAN_END && next >> VV_PLACE_BITS >= kv->shard_count)
+        return VARVE_E_INVALID;
+    if (next == VARVE_KV_SCAN_END)
+        return 0;
+    read_page(kv, &page, &next, limit ? limit : 1);
+    rc = page.full ? VARVE_E_NOMEM : vv_kv_settle(kv, page.lsn);
+    if (rc == 0)
+        rc = give_page(&page, fn, arg);
+    vv_free(page.memory);
+    if (rc == 0)
+        *cursor = next;
+    return rc;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replay: the log back into memory.
+ *
+ * In: records. Out: entries, each as its last operation left it.
+ *
+ * It does not matter how often an operation is applied, or whether the entry comes from a snapshot that was
+ * made while writes went on: an operation that says all of what the entry becomes counts unless the entry is
+ * newer, one that changes what is there only if the entry is older. No clock is asked: what has expired stays
+ * until a record says that it is gone.
+ */
+#include "base/error.h"
+#include "kv/engine.h"
+#include "varve/cursor.h"
+
+/* True: the operation counts. */
+static bool counts(const struct vv_op *op, const struct vv_entry *before, uint64_t lsn)
+{
+    if (op->kind == VV_OP_APPEND || op->kind == VV_OP_EXPIRE)
+        return before && before->version < lsn;
+    return !before || before->version <= lsn;
+}
+
+static int apply(struct varve_kv *kv, const struct vv_op *op, uint64_t lsn)
+{
+    uint64_t hash = vv_hash(kv->secret, op->key, op->key_bytes);
+    struct vv_shard *shard = vv_kv_shard(kv, hash);
+    struct vv_entry *before = vv_table_find(&shard->table, hash, op->key, op->key_bytes), *next;
+
+    if (!counts(op, before, lsn))
+        return 0;
+    if (!vv_table_reserve(&shard->table, 1) || !vv_op_apply(before, op, &next))
+        return VARVE_E_NOMEM;
+    vv_shard_change(kv, shard, hash, before, next, lsn, NULL);
+    return 0;
+}
+
+static int apply_record(struct varve_kv *kv, const struct varve_entry *entry, struct varve_error *ret_error)
+{
+    const uint8_t *at = entry->data, *end = at + entry->data_bytes;
+    const char *why = entry->type == VV_OP_RECORD ? NULL : "a type that the engine does not write";
+    struct vv_op op;
+
+    while (!why && at < end) {
+        why = vv_op_get(&at, end, &op);
+        if (!why && apply(kv, &op, entry->lsn) != 0)
+            return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "while LSN %llu is replayed",
+                                (unsigned long long)entry->lsn);
+        kv->recovery.operations += !why;
+    }
+    if (why)
+        return vv_error_set(ret_error, VARVE_E_CORRUPT, 0,
+                            "LSN %llu, type %u, is no record of the key-value engine: %s",
+                            (unsigned long long)entry->lsn, entry->type, why);
+    return 0;
+}
+
+int vv_kv_replay(struct varve_kv *kv, uint64_t from_lsn, enum varve_policy policy,
+                 struct varve_error *ret_error)
+{
+    struct varve_cursor *cursor;
+    struct varve_entry entry;
+    int rc = varve_cursor_open(kv->log, policy, &cursor, ret_error);
+
+    if (rc)
+        return rc;
+    rc = varve_cursor_seek_lsn(cursor, from_lsn);
+    if (rc)
+        varve_cursor_error(cursor, ret_error);
+    while (rc == 0) {
+        rc = varve_cursor_next(cursor, &entry);
+        if (rc < 0)
+            varve_cursor_error(cursor, ret_error);
+        if (rc || entry.lsn > kv->at_lsn)
+            break;
+        rc = apply_record(kv, &entry, ret_error);
+        kv->recovery.records++;
+        kv->recovery.last_lsn = entry.lsn;
+        /* Times of a log never go back; neither does the engine's clock. */
+        if (entry.time_us > atomic_load_explicit(&kv->clock_us, memory_order_relaxed))
+            atomic_store_explicit(&kv->clock_us, entry.time_us, memory_order_relaxed);
+    }
+    varve_cursor_close(cursor);
+    return rc == VARVE_END ? 0 : rc;
+}

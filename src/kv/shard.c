@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shard: a part of the keys, with its locks, and the versions that somebody still looks at.
+ *
+ * In: changes that are in the log already. Out: the same in memory, in the order of their LSNs for every key.
+ *
+ * A view is a moment in the log. Whoever opens one announces it first; a writer announces itself first too
+ * (`inflight`) and then looks whether there are views. So of the two at least one knows of the other: the
+ * writer keeps what it replaces, or the view waits for the writer and sees what it has made.
+ */
+#include "base/alloc.h"
+#include "kv/engine.h"
+
+bool vv_shards_init(struct varve_kv *kv)
+{
+    kv->shards = vv_alloc_aligned(64, kv->shard_count * sizeof *kv->shards);
+    if (!kv->shards)
+        return false;
+    memset(kv->shards, 0, kv->shard_count * sizeof *kv->shards);
+    for (uint32_t i = 0; i < kv->shard_count; i++) {
+        pthread_mutex_init(&kv->shards[i].order, NULL);
+        pthread_mutex_init(&kv->shards[i].lock, NULL);
+        vv_table_init(&kv->shards[i].table, kv->secret);
+    }
+    return true;
+}
+
+static void free_kept(struct vv_kept *kept)
+{
+    vv_free(kept->entry);
+    vv_free(kept);
+}
+
+void vv_shards_free(struct varve_kv *kv)
+{
+    for (uint32_t i = 0; kv->shards && i < kv->shard_count; i++) {
+        struct vv_shard *shard = &kv->shards[i];
+
+        for (int list = 0; shard->kept && list < VV_KEPT_LISTS; list++) {
+            for (struct vv_kept *k = shard->kept[list], *next; k; k = next) {
+                next = k->next;
+                free_kept(k);
+            }
+        }
+        vv_free(shard->kept);
+        vv_table_free(&shard->table);
+        pthread_mutex_destroy(&shard->lock);
+        pthread_mutex_destroy(&shard->order);
+    }
+    vv_free(kv->shards);
+    kv->shards = NULL;
+}
+
+bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct vv_entry **ret_next)
+{
+    const void *old = before ? vv_entry_value(before) : NULL;
+    size_t old_bytes = before ? before->value_bytes : 0;
+
+    *ret_next = NULL;
+    switch (op->kind) {
+    case VV_OP_SET:
+    case VV_OP_LOCK:
+        *ret_next =
+            vv_entry_new(op->key, op->key_bytes, op->kind == VV_OP_LOCK ? VV_ENTRY_LOCK : VV_ENTRY_VALUE,
+                         op->expires_us, op->value, op->value_bytes, NULL, 0);
+        return *ret_next != NULL;
+    case VV_OP_APPEND:
+        *ret_next =
+            vv_entry_new(op->key, op->key_bytes, before ? before->type : VV_ENTRY_VALUE,
+                         before ? vv_entry_expires(before) : 0, old, old_bytes, op->value, op->value_bytes);
+        return *ret_next != NULL;
+    case VV_OP_EXPIRE:
+        if (!before)
+            return true;
+        *ret_next =
+            vv_entry_new(op->key, op->key_bytes, before->type, op->expires_us, old, old_bytes, NULL, 0);
+        return *ret_next != NULL;
+    case VV_OP_DELETE:
+    case VV_OP_EXPIRED:
+        break;
+    }
+    return true;
+}
+
+/* -- versions that are looked at -- */
+
+bool vv_shard_can_keep(struct vv_shard *shard)
+{
+    struct vv_kept **lists;
+
+    if (shard->kept)
+        return true;
+    lists = vv_alloc_array(VV_KEPT_LISTS, sizeof(struct vv_kept *));
+    pthread_mutex_lock(&shard->lock);
+    shard->kept = lists;
+    pthread_mutex_unlock(&shard->lock);
+    return lists != NULL;
+}
+
+static struct vv_kept **kept_list(const struct vv_shard *shard, uint64_t hash)
+{
+    return &shard->kept[hash % VV_KEPT_LISTS];
+}
+
+/* Holds on to it. `lock` is held. */
+static void keep(struct vv_shard *shard, uint64_t hash, struct vv_entry *entry, uint64_t until,
+                 struct vv_kept *kept)
+{
+    struct vv_kept **list = kept_list(shard, hash);
+
+    *kept = (struct vv_kept){*list, until, entry};
+    *list = kept;
+    atomic_fetch_add_explicit(&shard->kept_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shard->bytes, vv_entry_cost(entry), memory_order_relaxed);
+}
+
+/* Lets go of what no view sees any more. `lock` is held. */
+static void let_go(struct vv_shard *shard, uint64_t oldest)
+{
+    for (int list = 0; shard->kept && list < VV_KEPT_LISTS; list++) {
+        struct vv_kept **at = &shard->kept[list];
+
+        while (*at) {
+            struct vv_kept *kept = *at;
+
+            if (kept->until > oldest) {
+                at = &kept->next;
+                continue;
+            }
+            *at = kept->next;
+            atomic_fetch_sub_explicit(&shard->kept_count, 1, memory_order_relaxed);
+            atomic_fetch_sub_explicit(&shard->bytes, vv_entry_cost(kept->entry), memory_order_relaxed);
+            free_kept(kept);
+        }
+    }
+}
+
+struct vv_entry *vv_shard_view(const struct vv_shard *shard, uint64_t hash, const void *key, size_t key_bytes,
+                               uint64_t lsn)
+{
+    struct vv_entry *e = vv_table_find(&shard->table, hash, key, key_bytes);
+
+    if (e && e->version <= lsn)
+        return e;
+    for (struct vv_kept *k = shard->kept ? *kept_list(shard, hash) : NULL; k; k = k->next) {
+        e = k->entry;
+        if (e->version <= lsn && k->until > lsn && e->key_bytes == key_bytes &&
+            memcmp(vv_entry_key(e), key, key_bytes) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+static void count_change(struct varve_kv *kv, struct vv_shard *shard, const struct vv_entry *before,
+                         const struct vv_entry *next)
+{
+    uint64_t less = before ? vv_entry_cost(before) : 0, more = next ? vv_entry_cost(next) : 0;
+    uint64_t expiring =
+        (next && (next->flags & VV_ENTRY_EXPIRES)) - (uint64_t)(before && (before->flags & VV_ENTRY_EXPIRES));
+
+    atomic_fetch_add_explicit(&shard->bytes, more - less, memory_order_relaxed);
+    if (expiring)
+        atomic_fetch_add_explicit(&shard->expiring, expiring, memory_order_relaxed);
+    if (!before || !next)
+        atomic_fetch_add_explicit(&shard->count, (uint64_t)(next != NULL) - (uint64_t)(before != NULL),
+                                  memory_order_relaxed);
+    if (kv->max_memory)
+        atomic_fetch_add_explicit(&kv->memory, more - less, memory_order_relaxed);
+}
+
+void vv_shard_change(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
+                     struct vv_entry *next, uint64_t lsn, struct vv_kept *kept)
+{
+    /* Without `kept` the writer saw no view. One that is there now has seen the writer, waits for it, and
+     * will look at this record or a later one. */
+    bool looked_at = before && kept && atomic_load(&kv->oldest_view) < lsn;
+
+    if (next)
+        next->version = lsn;
+    pthread_mutex_lock(&shard->lock);
+    if (next && before)
+        vv_table_replace(&shard->table, hash, before, next);
+    else if (next)
+        vv_table_insert(&shard->table, hash, next);
+    else if (before)
+        vv_table_remove(&shard->table, hash, before);
+    if (!next)
+        shard->deleted_lsn = lsn;
+    count_change(kv, shard, before, next);
+    if (looked_at && shard->kept) {
+        keep(shard, hash, before, lsn, kept);
+        before = NULL;
+        kept = NULL;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    vv_free(before);
+    vv_free(kept);
+}
+
+/* -- views -- */
+
+/* Waits for writers of records up to `lsn`. */
+static void wait_out(struct varve_kv *kv, uint64_t lsn)
+{
+    for (uint32_t i = 0; i < kv->shard_count; i++) {
+        struct vv_shard *shard = &kv->shards[i];
+        uint64_t inflight = atomic_load(&shard->inflight);
+
+        if (inflight != 0 && inflight <= lsn) {
+            pthread_mutex_lock(&shard->order);
+            pthread_mutex_unlock(&shard->order);
+        }
+    }
+}
+
+uint64_t vv_kv_quiet(struct varve_kv *kv)
+{
+    uint64_t lsn = varve_last_lsn(kv->log);
+
+    wait_out(kv, lsn);
+    return lsn;
+}
+
+static void find_oldest(struct varve_kv *kv)
+{
+    uint64_t oldest = UINT64_MAX;
+
+    for (const struct vv_view *v = kv->views; v; v = v->next)
+        oldest = v->lsn < oldest ? v->lsn : oldest;
+    atomic_store(&kv->oldest_view, oldest);
+}
+
+void vv_view_open(struct varve_kv *kv, struct vv_view *view)
+{
+    *view = (struct vv_view){.lsn = 0};
+    pthread_mutex_lock(&kv->views_lock);
+    view->next = kv->views;
+    if (kv->views)
+        kv->views->before = view;
+    kv->views = view;
+    atomic_fetch_add(&kv->view_count, 1);
+    find_oldest(kv);
+    pthread_mutex_unlock(&kv->views_lock);
+    /* First those who may not know of this view, whatever their LSN; then those who belong to it. */
+    wait_out(kv, UINT64_MAX);
+    uint64_t lsn = vv_kv_quiet(kv);
+    pthread_mutex_lock(&kv->views_lock);
+    view->lsn = lsn;
+    find_oldest(kv);
+    pthread_mutex_unlock(&kv->views_lock);
+}
+
+void vv_view_close(struct varve_kv *kv, struct vv_view *view)
+{
+    uint64_t oldest;
+
+    pthread_mutex_lock(&kv->views_lock);
+    if (view->before)
+        view->before->next = view->next;
+    else
+        kv->views = view->next;
+    if (view->next)
+        view->next->before = view->before;
+    atomic_fetch_sub(&kv->view_count, 1);
+    find_oldest(kv);
+    oldest = atomic_load(&kv->oldest_view);
+    pthread_mutex_unlock(&kv->views_lock);
+    for (uint32_t i = 0; i < kv->shard_count; i++) {
+        struct vv_shard *shard = &kv->shards[i];
+
+        if (atomic_load_explicit(&shard->kept_count, memory_order_relaxed) == 0)
+            continue;
+        pthread_mutex_lock(&shard->lock);
+        let_go(shard, oldest);
+        pthread_mutex_unlock(&shard->lock);
+    }
+}

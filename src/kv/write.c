@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * write: one key changes.
+ *
+ * In: a key, and a function that decides. Out: a record in the log, the change in memory, and, where the mode
+ * wants it, the wait for the disk, with no lock held.
+ *
+ * Everything that can fail is done before the record is appended: the entry is made, its place reserved. An
+ * append that fails leaves nothing anywhere. From the append on nothing fails but the disk, and then the log
+ * accepts nothing more: what is in memory and will never be durable is told to nobody in the modes that wait.
+ */
+#include "base/alloc.h"
+#include "kv/engine.h"
+
+uint64_t vv_kv_now(struct varve_kv *kv)
+{
+    uint64_t now = kv->io->realtime_us(kv->io),
+             seen = atomic_load_explicit(&kv->clock_us, memory_order_relaxed);
+
+    while (now > seen && !atomic_compare_exchange_weak_explicit(&kv->clock_us, &seen, now,
+                                                                memory_order_relaxed, memory_order_relaxed))
+        ;
+    return now > seen ? now : seen;
+}
+
+bool vv_kv_key_is_good(const void *key, size_t key_bytes)
+{
+    return key && key_bytes > 0 && key_bytes <= VARVE_KV_KEY_MAX;
+}
+
+int vv_kv_settle(struct varve_kv *kv, uint64_t lsn)
+{
+    if (!kv->waits || lsn <= varve_durable_lsn(kv->log))
+        return 0;
+    return varve_wait(kv->log, lsn, VARVE_WAIT_FOREVER);
+}
+
+bool vv_kv_has_memory(struct varve_kv *kv, uint64_t before, uint64_t after)
+{
+    return kv->max_memory == 0 || after <= before ||
+           atomic_load_explicit(&kv->memory, memory_order_relaxed) + (after - before) <= kv->max_memory;
+}
+
+static int append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn)
+{
+    uint8_t head[VV_OP_HEAD_MAX];
+    const struct iovec pieces[] = {
+        {head, vv_op_head(op, head)},
+        {(void *)(uintptr_t)op->key, op->key_bytes},
+        {(void *)(uintptr_t)op->value, op->value_bytes},
+    };
+    const struct varve_record record = {
+        .iov = pieces, .iov_count = op->value_bytes ? 3 : 2, .type = VV_OP_RECORD};
+
+    return varve_append_async(kv->log, &record, ret_lsn);
+}
+
+/* `order` is held. */
+static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
+                  const struct vv_op *op, uint64_t *ret_lsn)
+{
+    struct vv_entry *next = NULL;
+    struct vv_kept *kept = NULL;
+    int rc = VARVE_E_NOMEM;
+
+    if (vv_op_bytes(op) > kv->record_max)
+        return VARVE_E_TOO_LARGE;
+    if (!vv_op_apply(before, op, &next))
+        return VARVE_E_NOMEM;
+    if (next && !vv_kv_has_memory(kv, before ? vv_entry_cost(before) : 0, vv_entry_cost(next))) {
+        vv_free(next);
+        return VARVE_E_MEMORY;
+    }
+    atomic_store(&shard->inflight, varve_last_lsn(kv->log) + 1);
+    if (before && atomic_load(&kv->view_count) > 0) {
+        kept = vv_alloc(sizeof *kept);
+        if (!kept || !vv_shard_can_keep(shard))
+            goto out;
+    }
+    if (next && !before && !vv_table_reserve(&shard->table, 1))
+        goto out;
+    rc = append(kv, op, ret_lsn);
+    if (rc)
+        goto out;
+    vv_shard_change(kv, shard, hash, before, next, *ret_lsn, kept);
+    next = NULL;
+    kept = NULL;
+out:
+    atomic_store(&shard->inflight, 0);
+    vv_free(next);
+    vv_free(kept);
+    return rc;
+}
+
+/* What an answer depends on, whatever it is. `order` is held. */
+static uint64_t depends_on(const struct vv_shard *shard, const struct vv_entry *before)
+{
+    return before ? before->version : shard->deleted_lsn;
+}
+
+int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wait, vv_decide_fn decide,
+                 void *arg, uint64_t *ret_lsn)
+{
+    struct vv_op op = {.key = key, .key_bytes = key_bytes};
+    struct vv_entry *before, *now;
+    struct vv_shard *shard;
+    uint64_t hash, lsn;
+    int rc, settled;
+
+    if (!vv_kv_key_is_good(key, key_bytes))
+        return VARVE_E_INVALID;
+    if (kv->read_only)
+        return VARVE_E_READONLY;
+    hash = vv_hash(kv->secret, key, key_bytes);
+    shard = vv_kv_shard(kv, hash);
+    pthread_mutex_lock(&shard->order);
+    before = vv_table_find(&shard->table, hash, key, key_bytes);
+    lsn = depends_on(shard, before);
+    now = before && (before->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(before, vv_kv_now(kv)) ? NULL
+                                                                                                  : before;
+    rc = decide(arg, now, &op);
+    if (rc == 0)
+        rc = update(kv, shard, hash, before, &op, &lsn);
+    pthread_mutex_unlock(&shard->order);
+    /* Also a refusal tells of what is there. */
+    settled = wait ? vv_kv_settle(kv, lsn) : 0;
+    if (rc == 0)
+        rc = settled;
+    if (rc == 0 && ret_lsn)
+        *ret_lsn = lsn;
+    return rc;
+}

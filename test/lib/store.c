@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void told(void *arg, enum varve_message_level level, const char *text)
+{
+    struct test_store *store = arg;
+    size_t at = strlen(store->told);
+    if (level > VARVE_MESSAGE_INFO)
+        (void)snprintf(store->told + at, sizeof store->told - at, "%s\n", text);
+}
+
+static void prepare(struct test_store *store)
+{
+    test_fault_init(&store->fault, &store->memory.io);
+    store->log = (struct varve_options){
+        .size = sizeof store->log,
+        .segment_bytes = 1 << 20,
+        .slot_bytes = 32768,
+        .slot_count = 8,
+        .record_max = 1 << 18,
+        .io = &store->fault.pass.io,
+        .message = told,
+        .message_arg = store,
+    };
+    store->options = (struct varve_kv_options){
+        .size = sizeof store->options,
+        .log = &store->log,
+        .shards = 4,
+        .snapshot_ms = VARVE_KV_NEVER,
+        .snapshot_operations = VARVE_KV_UNLIMITED,
+    };
+}
+
+void store_init(struct test_store *store)
+{
+    memset(store, 0, sizeof *store);
+    test_memory_init(&store->memory, 512);
+    prepare(store);
+    alarm(60);
+}
+
+int store_open(struct test_store *store)
+{
+    memcpy(store->error.message, "?", 2);
+    return varve_kv_open("store", &store->options, &store->kv, &store->error);
+}
+
+static void must_open(struct test_store *store)
+{
+    if (store_open(store) != 0)
+        fail_msg("%s", store->error.message);
+}
+
+void store_start(struct test_store *store)
+{
+    store_init(store);
+    must_open(store);
+}
+
+void store_close(struct test_store *store)
+{
+    struct varve_kv *kv = store->kv;
+    store->kv = NULL;
+    if (varve_kv_close(kv, &store->error) != 0)
+        fail_msg("%s", store->error.message);
+}
+
+void store_again(struct test_store *store)
+{
+    store_close(store);
+    must_open(store);
+}
+
+void store_end(struct test_store *store)
+{
+    (void)varve_kv_close(store->kv, NULL);
+    alarm(0);
+    assert_int_equal(atomic_load(&store->fault.open_files), 0);
+    assert_int_equal(atomic_load(&store->fault.open_dirs), 0);
+    test_fault_close(&store->fault);
+    test_memory_close(&store->memory);
+}
+
+uint64_t store_set(struct test_store *store, const char *key, const char *value)
+{
+    uint64_t version = 0;
+    assert_int_equal(varve_kv_set(store->kv, key, strlen(key), value, strlen(value), NULL, &version), 0);
+    return version;
+}
+
+void store_expect(struct test_store *store, const char *key, const char *value)
+{
+    struct varve_kv_value got = {.data = NULL};
+    int rc = varve_kv_get(store->kv, key, strlen(key), &got);
+    if (value == NULL) {
+        assert_int_equal(rc, VARVE_E_NO_KEY);
+    } else {
+        assert_int_equal(rc, 0);
+        assert_int_equal(got.bytes, strlen(value));
+        if (got.bytes > 0)
+            assert_memory_equal(got.data, value, got.bytes);
+    }
+    varve_kv_value_free(&got);
+}
+
+void store_digest(struct test_store *store, uint8_t digest[VARVE_KV_DIGEST_BYTES])
+{
+    assert_int_equal(varve_kv_digest(store->kv, digest), 0);
+}
+
+struct varve_kv_stats store_stats(struct test_store *store)
+{
+    struct varve_kv_stats stats = {.size = sizeof stats};
+    assert_int_equal(varve_kv_stats_get(store->kv, &stats), 0);
+    return stats;
+}
+
+void store_cut(struct test_store *store, struct test_store *ret_after)
+{
+    memset(ret_after, 0, sizeof *ret_after);
+    test_memory_crash(&store->memory, TEST_CRASH_NOTHING, NULL, &ret_after->memory);
+    prepare(ret_after);
+    must_open(ret_after);
+}
