@@ -15,6 +15,8 @@ extern const struct cli_command command_trim;
 extern const struct cli_command command_pin;
 extern const struct cli_command command_lost;
 extern const struct cli_command command_repair;
+extern const struct cli_command command_kv;
+extern const struct cli_command command_snapshot;
 extern const struct cli_command command_keygen;
 extern const struct cli_command command_bench;
 extern const struct cli_command command_train;

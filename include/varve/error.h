@@ -80,7 +80,7 @@ enum varve_severity {
     X(VARVE_E_DICTIONARY, -31, FATAL, "a dictionary that frames need is missing or damaged",                \
       "put the file back that the message names, from a copy of the log")                                   \
     X(VARVE_E_INCOMPLETE, -32, FATAL, "the directory holds a copy of a log that was not finished",          \
-      "remove the directory, and make the copy again")                                   \
+      "remove the directory, and make the copy again")                                                      \
     X(VARVE_E_CONFLICT, -32, ERROR, "somebody else has changed it, or holds it",                            \
       "look again, and try again if it is still wanted")                                                    \
     X(VARVE_E_NO_KEY, -33, ERROR, "there is no such key", "none is needed where that is an answer")         \

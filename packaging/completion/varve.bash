@@ -35,7 +35,7 @@ _varve_value() {
     --codec) _varve_words "$2" "identity lz4 zstd aes-256-gcm zstd+aes-256-gcm" ;;
     --key-file | --dictionary | --output) _varve_files "$2" ;;
     --key-env | --key-fd | --size) ;;
-    --batch | --before | --from | --interval | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
+    --at | --batch | --before | --expire | --from | --interval | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
         --sync-bytes | --sync-interval-ms | --threads | --time | --to | --type | -n | -t) ;;
     --metrics-file | --messages) _varve_files "$2" ;;
     --message-level) _varve_words "$2" "trace debug info warning error off" ;;
@@ -62,6 +62,8 @@ _varve_options() {
     repair) echo "--to --dry-run --json $keys" ;;
     lost) echo "--all --again $emit $keys" ;;
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
+    kv) echo "--at --expire --limit --raw --json $keys" ;;
+    snapshot) echo "--json $keys" ;;
     keygen) echo "--rotate" ;;
     bench) echo "--time --json" ;;
     rekey) echo "--codec --dictionary --segment-bytes --quiet $keys" ;;
@@ -70,7 +72,7 @@ _varve_options() {
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim pin lost repair keygen train rekey bench help"
+    local subs="append cat tail dump verify stat trim pin lost repair kv snapshot keygen train rekey bench help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 
@@ -100,6 +102,14 @@ _varve() {
     fi
     if [[ $sub == lost ]] && ((COMP_CWORD == 3)); then
         _varve_words "$current" "list show export requeue drop"
+        return
+    fi
+    if [[ $sub == kv ]] && ((COMP_CWORD == 3)); then
+        _varve_words "$current" "get set del scan count stat digest history"
+        return
+    fi
+    if [[ $sub == snapshot ]] && ((COMP_CWORD == 3)); then
+        _varve_words "$current" "list verify create load"
         return
     fi
     case $sub in

@@ -3,7 +3,7 @@
 # are the same in the program, the manual and the completion.
 . "${VARVE_SOURCE:?}/test/lib/tool.sh"
 
-subs=(append cat tail dump verify stat trim pin lost repair keygen train rekey bench)
+subs=(append cat tail dump verify stat trim pin lost repair kv snapshot keygen train rekey bench)
 man=$VARVE_SOURCE/docs/man
 
 expect 0 "$VARVE" --help
@@ -60,7 +60,7 @@ for sub in "${subs[@]}"; do
 done
 
 # Without the log there is nothing to do, and no directory appears; append --no-create likewise.
-for sub in cat tail dump verify stat 'trim --before 1' pin lost repair 'append --no-create' \
+for sub in cat tail dump verify stat 'trim --before 1' pin lost repair snapshot 'append --no-create' \
     'train -o file' 'rekey x'; do
     # shellcheck disable=SC2086 # words
     expect 3 "$VARVE" $sub nowhere </dev/null
@@ -88,6 +88,8 @@ done
 expect_equal "strict" "$(complete_words varve append --durability s)"
 expect_equal "full" "$(complete_words varve append --ack = f)"
 expect_equal "move" "$(complete_words varve pin dir m)"
+expect_equal "history" "$(complete_words varve kv dir h)"
+expect_equal "verify" "$(complete_words varve snapshot dir v)"
 expect_equal "zstd zstd+aes-256-gcm" "$(complete_words varve append --codec z | xargs)"
 
 # What is written to a full device is an error, also the help.

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# varve kv and varve snapshot: a store is changed, read, looked at in the past, and damaged.
+. "${VARVE_SOURCE:?}/test/lib/tool.sh"
+
+"$VARVE" help kv >/dev/null 2>&1 || {
+    echo 'skipped: a build without the key-value engine (VARVE_OPENSSL=OFF)'
+    exit 77
+}
+
+# ---- usage ----
+
+expect 2 "$VARVE" kv store
+expect 2 "$VARVE" kv store nothing
+expect_text err 'must be one of get set'
+expect 2 "$VARVE" kv store get
+expect_text err 'KEY is missing'
+expect 2 "$VARVE" kv store set a
+expect 2 "$VARVE" kv store get a b
+expect_text err "unexpected argument 'b'"
+expect 2 "$VARVE" kv store get ''
+expect 2 "$VARVE" kv --raw store scan
+expect 2 "$VARVE" kv --at 1 store set a b
+expect 2 "$VARVE" kv --at 0 store get a
+expect 2 "$VARVE" kv --at yesterday store get a
+expect_text err 'neither an LSN nor a time'
+expect 2 "$VARVE" snapshot --json store create
+expect 3 "$VARVE" kv store get a
+expect_text err '^what to do: '
+[[ ! -e store ]] || fail "reading made a directory"
+
+# ---- set, get, del ----
+
+expect 0 "$VARVE" kv store set greeting hello
+expect_empty out
+expect 0 "$VARVE" kv store get greeting
+expect_equal hello "$(cat out)"
+expect 0 "$VARVE" kv --raw store get greeting
+expect_equal 5 "$(wc -c <out)"
+expect 0 "$VARVE" kv store set greeting 'good morning'
+expect 0 "$VARVE" kv --expire 1h store set guest 'for an hour'
+expect 0 "$VARVE" kv --expire 1ms store set gone 'for a moment'
+expect 3 "$VARVE" kv store get nobody
+expect_text err "there is no key 'nobody'"
+until_true bash -c "! '$VARVE' kv store get gone 2>/dev/null"
+expect 0 "$VARVE" kv store count
+expect_equal 2 "$(cat out)"
+expect 0 "$VARVE" kv --json store get guest
+python3 -c 'import json
+entry = json.load(open("out"))
+assert entry["value"] == {"encoding": "utf-8", "data": "for an hour"}, entry
+assert entry["expires"] and entry["lock"] is False' || fail "json of get"
+expect 0 "$VARVE" kv store scan
+expect_equal "greeting good morning guest for an hour" "$(sort out | xargs)"
+expect 0 "$VARVE" kv --limit 1 --json store scan
+expect_equal 1 "$(wc -l <out)"
+expect 0 "$VARVE" kv store stat
+expect_text out '^entries +[23], [12] that expire$'
+expect 0 "$VARVE" kv --json store stat
+expect_equal 0 "$(field out snapshot_lsn)"
+expect 3 "$VARVE" kv store del nobody
+
+# ---- the past ----
+
+expect 0 "$VARVE" kv store del greeting
+expect 0 "$VARVE" kv store history greeting
+expect_equal "set set delete" "$(cut -f 4 out | xargs)"
+first=$(head -n 1 out | cut -f 1)
+second=$(sed -n 2p out | cut -f 1)
+expect 3 "$VARVE" kv store history nobody
+expect 0 "$VARVE" kv --json store history greeting
+expect_equal 3 "$(wc -l <out)"
+expect 0 "$VARVE" kv --at "$first" store get greeting
+expect_equal hello "$(cat out)"
+expect 0 "$VARVE" kv --at "$second" store get greeting
+expect_equal 'good morning' "$(cat out)"
+expect 3 "$VARVE" kv store get greeting
+expect 0 "$VARVE" kv --at now store count
+expect 0 "$VARVE" kv --at 2020-01-01 store count
+expect_equal 0 "$(cat out)"
+
+# ---- snapshots ----
+
+expect 0 "$VARVE" snapshot store
+expect_empty out
+expect 0 "$VARVE" kv store digest
+cp out before
+expect 0 "$VARVE" snapshot store create
+expect 0 "$VARVE" kv store set more 1
+expect 0 "$VARVE" snapshot store create
+expect 0 "$VARVE" snapshot store verify
+expect_equal 2 "$(grep -c 'sound$' out)"
+newest=$(head -n 1 out | cut -f 1)
+expect 0 "$VARVE" snapshot store load
+expect_text out "^snapshot $newest "
+expect 0 "$VARVE" kv store digest
+cp out after
+! cmp -s before after || fail "the digest is that of another state"
+
+# Damage is seen, and the one before is taken.
+flip "store/snapshots/snap-$(printf %016x "$newest").kvs" 100
+expect 0 "$VARVE" snapshot store list
+expect 1 "$VARVE" snapshot store verify
+expect_text out 'checksum'
+expect 1 "$VARVE" snapshot --json store load
+expect_equal 1 "$(field out snapshots_bad)"
+expect 0 "$VARVE" kv store digest
+expect_same after out
+expect_text err 'a snapshot is passed over'
+
+# A log that is none of the engine's.
+echo line | "$VARVE" append -q plain
+expect 1 "$VARVE" kv plain count
+expect_text err 'is no record of the key-value engine'
+
+finish
