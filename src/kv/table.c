@@ -10,6 +10,8 @@ enum {
     CHUNK_BUCKETS = 16,
     LOAD = 5, /* entries for each bucket at most, on average */
     TAG_SHIFT = 48,
+    TAG_FROM = 8, /* the first bit of the hash that is in a tag */
+    TAG_BITS = 16,
 };
 
 _Static_assert(sizeof(struct vv_bucket) == 64, "a bucket is a cache line");
@@ -26,14 +28,19 @@ static struct vv_entry *slot_entry(uint64_t slot)
     return (struct vv_entry *)(uintptr_t)(slot & ADDRESS_MASK);
 }
 
-/* The bits of the hash that decide neither over the shard nor, in any table that fits into memory, over the
- * bucket. */
+/* The bits that tell which of its halves an entry belongs to when its bucket is split, and others above them:
+ * so a split need not look at the entries, and a search hardly ever looks at a wrong one. */
+static uint64_t tag_of(uint64_t hash)
+{
+    return hash >> TAG_FROM << TAG_SHIFT;
+}
+
 static uint64_t slot_of(uint64_t hash, struct vv_entry *entry)
 {
     uint64_t address = (uint64_t)(uintptr_t)entry;
 
     assert(address <= ADDRESS_MASK);
-    return (hash >> 32 << TAG_SHIFT) | address;
+    return tag_of(hash) | address;
 }
 
 static struct vv_bucket *bucket_at(const struct vv_table *table, uint64_t index)
@@ -72,7 +79,7 @@ void vv_table_free(struct vv_table *table)
 
 struct vv_entry *vv_table_find(const struct vv_table *table, uint64_t hash, const void *key, size_t key_bytes)
 {
-    uint64_t tag = hash >> 32 << TAG_SHIFT;
+    uint64_t tag = tag_of(hash);
 
     if (table->buckets == 0)
         return NULL;
@@ -177,10 +184,20 @@ static void put(struct vv_table *table, struct vv_bucket *b, uint64_t slot)
     }
 }
 
+/* Whether an entry of a bucket of this level has the next bit of its hash set. A table of a few buckets,
+ * whose tags begin too high, or of more than fit into memory, asks the entry. */
+static bool goes_up(const struct vv_table *table, uint64_t slot, unsigned level)
+{
+    if (level >= TAG_FROM && level < TAG_FROM + TAG_BITS)
+        return slot >> (TAG_SHIFT + level - TAG_FROM) & 1;
+    return vv_table_hash(table, slot_entry(slot)) >> level & 1;
+}
+
 /* Splits the next bucket in turn. Both halves together never want more overflow than there was. */
 static void split(struct vv_table *table)
 {
-    uint64_t from = table->buckets - (UINT64_C(1) << table->level);
+    unsigned level = table->level;
+    uint64_t from = table->buckets - (UINT64_C(1) << level), up = table->buckets;
     struct vv_bucket old, *b = bucket_at(table, from), *more;
 
     old = *b;
@@ -189,11 +206,8 @@ static void split(struct vv_table *table)
     if (table->buckets == UINT64_C(2) << table->level)
         table->level++;
     for (;;) {
-        for (int s = 0; s < SLOTS && old.slots[s]; s++) {
-            uint64_t hash = vv_table_hash(table, slot_entry(old.slots[s]));
-
-            put(table, bucket_at(table, index_of(table, hash)), old.slots[s]);
-        }
+        for (int s = 0; s < SLOTS && old.slots[s]; s++)
+            put(table, bucket_at(table, goes_up(table, old.slots[s], level) ? up : from), old.slots[s]);
         more = old.more;
         if (!more)
             return;
