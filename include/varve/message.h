@@ -66,6 +66,10 @@ enum varve_message_level {
     X(BREAKER_CLOSED, "breaker_closed", INFO, 1, "a probe went through: the log writes again")             \
     X(FRAMES_MOVE, "frames_move", WARNING, 1,                                                              \
       "a segment failed; what is not acknowledged moves to a fresh one")                                   \
+    X(SNAPSHOT_PASSED, "snapshot_passed", WARNING, 0,                                                      \
+      "an engine's snapshot does not check; an older one is taken")                                        \
+    X(SNAPSHOT_FAILED, "snapshot_failed", ERROR, 0,                                                        \
+      "an engine could not write its snapshot; all stays in the log")                                      \
     X(READ_ONLY, "read_only", ERROR, 0, "the log is read-only from now on: its first error")
 
 enum varve_event {

@@ -56,6 +56,7 @@ struct varve_kv {
     struct varve_log *log;    /* [const] */
     struct varve_txns *txns;  /* [const] NULL: read-only */
     struct varve_io *io;      /* [const] */
+    char *path;               /* [const] as it was opened, for messages */
     varve_message_fn message; /* [const] */
     void *message_arg;
     bool read_only, waits, keeps_nothing; /* [const] waits: nobody is told what is not durable; keeps_nothing:
@@ -160,7 +161,8 @@ void vv_keeper_stop(struct varve_kv *kv);
 int vv_kv_replay(struct varve_kv *kv, uint64_t from_lsn, enum varve_policy policy,
                  struct varve_error *ret_error);
 
-VARVE_PRINTF(3, 4)
-void vv_kv_say(struct varve_kv *kv, enum varve_message_level level, const char *format, ...);
+VARVE_PRINTF(4, 5)
+void vv_kv_say(struct varve_kv *kv, enum varve_event event, enum varve_message_level level,
+               const char *format, ...);
 
 #endif

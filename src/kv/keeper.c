@@ -98,7 +98,8 @@ static void snapshot_if_due(struct varve_kv *kv, uint64_t *last_us, uint64_t *la
     *last_us = now;
     *last_lsn = lsn;
     if (varve_kv_snapshot(kv, NULL, &error) != 0)
-        vv_kv_say(kv, VARVE_MESSAGE_ERROR, "a snapshot failed: %s", error.message);
+        vv_kv_say(kv, VARVE_EVENT_SNAPSHOT_FAILED, VARVE_MESSAGE_ERROR, "a snapshot failed: %s",
+                  error.message);
 }
 
 static void *run(void *arg)

@@ -26,9 +26,18 @@ enum {
     SAY_BYTES = 600,
 };
 
-void vv_kv_say(struct varve_kv *kv, enum varve_message_level level, const char *format, ...)
+void vv_kv_say(struct varve_kv *kv, enum varve_event event, enum varve_message_level level,
+               const char *format, ...)
 {
     char text[SAY_BYTES];
+    const struct varve_message message = {
+        .size = sizeof message,
+        .level = level,
+        .event = event,
+        .time_us = kv->io->realtime_us(kv->io),
+        .path = kv->path,
+        .text = text,
+    };
     va_list args;
 
     if (!kv->message)
@@ -36,7 +45,7 @@ void vv_kv_say(struct varve_kv *kv, enum varve_message_level level, const char *
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    kv->message(kv->message_arg, level, text);
+    kv->message(kv->message_arg, &message);
 }
 
 static int invalid(struct varve_error *ret_error, const char *what)
@@ -194,7 +203,13 @@ int varve_kv_open(const char *path, const struct varve_kv_options *options, stru
     pthread_mutex_init(&kv->views_lock, NULL);
     pthread_mutex_init(&kv->snapshot_lock, NULL);
     atomic_init(&kv->oldest_view, UINT64_MAX);
-    rc = open_parts(kv, path ? path : "data", options, &error);
+    if (!path)
+        path = "data";
+    kv->path = vv_alloc(strlen(path) + 1);
+    if (kv->path)
+        memcpy(kv->path, path, strlen(path) + 1);
+    rc =
+        kv->path ? open_parts(kv, path, options, &error) : vv_error_set(&error, VARVE_E_NOMEM, 0, "%s", path);
     if (rc) {
         vv_error_copy(ret_error, &error);
         (void)varve_kv_close(kv, NULL);
@@ -220,6 +235,7 @@ int varve_kv_close(struct varve_kv *kv, struct varve_error *ret_error)
         kv->io->dir_close(kv->io, kv->dir);
     pthread_mutex_destroy(&kv->views_lock);
     pthread_mutex_destroy(&kv->snapshot_lock);
+    vv_free(kv->path);
     vv_free(kv);
     return rc;
 }

@@ -412,7 +412,8 @@ static int try_one(struct varve_kv *kv, uint64_t lsn, uint64_t at_lsn, bool *ret
         return rc;
     if (rc != VARVE_END && !newer) {
         kv->recovery.snapshots_bad++;
-        vv_kv_say(kv, VARVE_MESSAGE_WARNING, "a snapshot is passed over: %s", ret_error->message);
+        vv_kv_say(kv, VARVE_EVENT_SNAPSHOT_PASSED, VARVE_MESSAGE_WARNING, "a snapshot is passed over: %s",
+                  ret_error->message);
     }
     return 0;
 }

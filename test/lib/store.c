@@ -10,12 +10,12 @@
 
 #include <cmocka.h>
 
-static void told(void *arg, enum varve_message_level level, const char *text)
+static void told(void *arg, const struct varve_message *message)
 {
     struct test_store *store = arg;
     size_t at = strlen(store->told);
-    if (level > VARVE_MESSAGE_INFO)
-        (void)snprintf(store->told + at, sizeof store->told - at, "%s\n", text);
+    if (message->level > VARVE_MESSAGE_INFO)
+        (void)snprintf(store->told + at, sizeof store->told - at, "%s\n", message->text);
 }
 
 static void prepare(struct test_store *store)
