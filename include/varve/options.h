@@ -115,7 +115,8 @@ struct varve_options {
                                  the string is read during the call only; default none */
     const char *codec; /* of frames that are written, by its name (varve/codec.h): NULL = the one that the log
                           has, "identity" for a new log. A log may change its codec whenever it is opened */
-    int codec_level;   /* lz4: 1 to 12; zstd: -7 to 22; 0 = the codec's default, 1 and 3 */
+    int codec_level;   /* lz4: 1 to 12; zstd: -7 to 22; 0 = the codec's default: for lz4 1, and faster than
+                          that from frames of 64 KiB on; for zstd 3, and 1 for frames below 64 KiB */
     struct varve_keys *keys; /* for logs with encrypted frames (varve/keys.h); must outlive the log */
     const void
         *dictionary; /* for zstd, as varve_train makes them: put into the log's directory, and the log's

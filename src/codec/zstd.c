@@ -16,6 +16,10 @@
 enum {
     LEVEL_DEFAULT = 3,
     LEVEL_MIN = -7,
+    /* Where no level was asked for, what is smaller than this is packed at a lower one: the higher finds
+     * hardly more in it, and the writers of small frames wait for each. */
+    SMALL_BYTES = 64 << 10,
+    LEVEL_SMALL = 1,
     DICTIONARIES = 4, /* that a reader keeps ready */
 };
 
@@ -28,6 +32,8 @@ struct zstd_context {
     ZSTD_CCtx *cctx;
     ZSTD_CDict *cdict;
     ZSTD_DCtx *dctx;
+    bool adapts; /* no level was asked for, and there is no dictionary, which is made for one */
+    int level;   /* that is set */
     struct zstd_dictionary dictionaries[DICTIONARIES];
     unsigned next; /* the entry that gives way */
     int (*find)(void *arg, uint32_t id, const void **ret_bytes, size_t *ret_length,
@@ -58,6 +64,8 @@ static int open_encoder(struct zstd_context *c, const struct varve_codec_setup *
     c->cctx = ZSTD_createCCtx();
     if (!c->cctx || ZSTD_isError(ZSTD_CCtx_setParameter(c->cctx, ZSTD_c_compressionLevel, level)))
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "zstd");
+    c->level = level;
+    c->adapts = setup->level == 0 && !setup->dictionary;
     if (!setup->dictionary)
         return 0;
     /* One without an id could not be found again. */
@@ -105,8 +113,15 @@ static int zstd_encode(void *context, const void *bytes, size_t length, void *ou
                        size_t *ret_length)
 {
     struct zstd_context *c = context;
-    size_t made = ZSTD_compress2(c->cctx, out, room, bytes, length);
+    int level = length < SMALL_BYTES ? LEVEL_SMALL : LEVEL_DEFAULT;
+    size_t made;
 
+    if (c->adapts && level != c->level) {
+        if (ZSTD_isError(ZSTD_CCtx_setParameter(c->cctx, ZSTD_c_compressionLevel, level)))
+            return VARVE_CODEC_NO_GAIN;
+        c->level = level;
+    }
+    made = ZSTD_compress2(c->cctx, out, room, bytes, length);
     if (ZSTD_isError(made))
         return VARVE_CODEC_NO_GAIN;
     *ret_length = made;

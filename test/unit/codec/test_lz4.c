@@ -53,6 +53,29 @@ static void test_lz4__levels(void **state)
     free(back);
 }
 
+/* Without a level, large frames are packed faster, and small ones as at level 1. */
+static void test_lz4__default(void **state)
+{
+    (void)state;
+    static unsigned char raw[100000], out[2][100000];
+    static const size_t sizes[] = {1000, 65535, 65536, 100000};
+    void *given = open_level(0), *first = open_level(1);
+    test_codecs_fill(raw, sizeof raw, 7);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t lengths[2] = {0, 0};
+        assert_int_equal(vv_codec_lz4.encode(given, raw, sizes[i], out[0], sizes[i] - 1, &lengths[0]), 0);
+        assert_int_equal(vv_codec_lz4.encode(first, raw, sizes[i], out[1], sizes[i] - 1, &lengths[1]), 0);
+        if (sizes[i] < 65536) {
+            assert_int_equal(lengths[0], lengths[1]);
+            assert_memory_equal(out[0], out[1], lengths[0]);
+        } else {
+            assert_true(lengths[0] > lengths[1] && lengths[0] < lengths[1] * 5 / 4);
+        }
+    }
+    vv_codec_lz4.close(given);
+    vv_codec_lz4.close(first);
+}
+
 static void test_lz4__bad_settings(void **state)
 {
     (void)state;
@@ -121,9 +144,8 @@ static void test_lz4__damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lz4__levels),
-        cmocka_unit_test(test_lz4__bad_settings),
-        cmocka_unit_test(test_lz4__room),
+        cmocka_unit_test(test_lz4__levels),       cmocka_unit_test(test_lz4__default),
+        cmocka_unit_test(test_lz4__bad_settings), cmocka_unit_test(test_lz4__room),
         cmocka_unit_test(test_lz4__damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

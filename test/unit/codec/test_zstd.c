@@ -66,6 +66,27 @@ static void test_zstd__levels(void **state)
     free(back);
 }
 
+/* Without a level, small frames are packed at level 1 and others at level 3, in any order. */
+static void test_zstd__default(void **state)
+{
+    (void)state;
+    static unsigned char raw[100000], out[2][100000];
+    static const size_t sizes[] = {100000, 1000, 65535, 65536, 2000, 100000};
+    void *given = open_level(0), *levels[2] = {open_level(1), open_level(3)};
+    test_codecs_fill(raw, sizeof raw, 7);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t lengths[2] = {0, 0};
+        void *same = levels[sizes[i] >= 65536];
+        assert_int_equal(vv_codec_zstd.encode(given, raw, sizes[i], out[0], sizes[i] - 1, &lengths[0]), 0);
+        assert_int_equal(vv_codec_zstd.encode(same, raw, sizes[i], out[1], sizes[i] - 1, &lengths[1]), 0);
+        assert_int_equal(lengths[0], lengths[1]);
+        assert_memory_equal(out[0], out[1], lengths[0]);
+    }
+    vv_codec_zstd.close(given);
+    vv_codec_zstd.close(levels[0]);
+    vv_codec_zstd.close(levels[1]);
+}
+
 static void test_zstd__bad_settings(void **state)
 {
     (void)state;
@@ -329,13 +350,10 @@ static void test_zstd__no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zstd__levels),
-        cmocka_unit_test(test_zstd__dictionaries),
-        cmocka_unit_test(test_zstd__dictionary_not_to_be_had),
-        cmocka_unit_test(test_zstd__bytes_turned),
-        cmocka_unit_test(test_zstd__no_memory),
-        cmocka_unit_test(test_zstd__bad_settings),
-        cmocka_unit_test(test_zstd__reused),
+        cmocka_unit_test(test_zstd__levels),       cmocka_unit_test(test_zstd__default),
+        cmocka_unit_test(test_zstd__dictionaries), cmocka_unit_test(test_zstd__dictionary_not_to_be_had),
+        cmocka_unit_test(test_zstd__bytes_turned), cmocka_unit_test(test_zstd__no_memory),
+        cmocka_unit_test(test_zstd__bad_settings), cmocka_unit_test(test_zstd__reused),
         cmocka_unit_test(test_zstd__damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
