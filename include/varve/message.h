@@ -139,8 +139,8 @@ struct varve_sink;
 
 /*
  * Opens a place for messages. `path`: of the file, read during the call and remembered; else NULL. One sink
- * may serve any number of logs, and must outlive them. To be freed by varve_sink_close. Errors: INVALID NOMEM
- * IO NOT_REGULAR (a link, a pipe).
+ * may serve any number of logs, and must outlive them; a child that was forked uses one of its own. To be
+ * freed by varve_sink_close. Errors: INVALID NOMEM IO NOT_REGULAR (a link, a pipe).
  */
 VARVE_API int varve_sink_open(enum varve_sink_kind kind, enum varve_message_form form, const char *path,
                               struct varve_sink **ret_sink, struct varve_error *ret_error);

@@ -69,6 +69,7 @@ static void sync_written(struct varve_log *log)
 {
     struct varve_error error;
     uint64_t began_us, now_us, bytes = log->unsynced_bytes, segment;
+    bool slow;
 
     if (log->unsynced_bytes == 0)
         return;
@@ -81,7 +82,7 @@ static void sync_written(struct varve_log *log)
         return;
     }
     now_us = log->io->monotonic_us(log->io);
-    vv_watch_synced(log, segment, bytes, now_us, now_us - began_us);
+    slow = vv_watch_synced(log, now_us, now_us - began_us);
     vv_metrics_flush(log, vv_slot_at(log, log->flush_seq - 1), now_us - began_us);
     for (uint64_t seq = vv_published(log); seq < log->flush_seq; seq++) {
         struct vv_slot *slot = vv_slot_at(log, seq);
@@ -94,6 +95,8 @@ static void sync_written(struct varve_log *log)
         atomic_store(&slot->progress, VV_PROGRESS_DONE);
     }
     vv_publish_done(log);
+    if (slow)
+        vv_watch_tell_slow(log, segment, bytes, now_us - began_us);
 }
 
 static void write_slot(struct varve_log *log, struct vv_slot *slot)

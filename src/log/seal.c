@@ -210,6 +210,8 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
     struct vv_segment *segment = slot->segment;
     struct varve_error error;
     uint64_t began_us = log->io->monotonic_us(log->io), now_us;
+    uint64_t number = segment->number, bytes = slot->frame_bytes; /* somebody else's, once it is published */
+    bool slow;
     int rc;
 
     rc = vv_seal_header(log, slot, &error);
@@ -233,13 +235,15 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
             VV_ABOUT(.lsn = atomic_load(&slot->first_lsn), .segment = segment->number, .offset = slot->offset,
                      .bytes = slot->frame_bytes, .duration_us = now_us - began_us),
             "%u records durable", (unsigned)slot->count);
-    vv_watch_synced(log, segment->number, slot->frame_bytes, now_us, now_us - began_us);
+    slow = vv_watch_synced(log, now_us, now_us - began_us);
     vv_metrics_flush(log, slot, now_us - began_us);
     vv_metrics_frame(log, slot, now_us);
     if (VV_TOOTH(PUBLISH_PAST_A_HOLE))
         claim_durable(log, slot);
     set_progress(slot, segment, VV_PROGRESS_DONE);
     vv_publish_done(log);
+    if (slow)
+        vv_watch_tell_slow(log, number, bytes, now_us - began_us);
 }
 
 /* From the taken lead to the finished write. */

@@ -68,15 +68,19 @@ void vv_watch_wake(struct varve_log *log)
     vv_wake_all(&log->watch_event);
 }
 
-void vv_watch_synced(struct varve_log *log, uint64_t segment, uint64_t bytes, uint64_t now_us,
-                     uint64_t took_us)
+bool vv_watch_synced(struct varve_log *log, uint64_t now_us, uint64_t took_us)
 {
     atomic_store_explicit(&log->synced_us, now_us, memory_order_relaxed);
     atomic_store_explicit(&log->sync_took_us, took_us, memory_order_relaxed);
     if (took_us < (uint64_t)log->options.slow_sync_ms * 1000)
-        return;
+        return false;
     atomic_store(&log->slow_us, now_us | 1);
     VV_COUNT(log, slow_syncs, 1);
+    return true;
+}
+
+void vv_watch_tell_slow(struct varve_log *log, uint64_t segment, uint64_t bytes, uint64_t took_us)
+{
     vv_tell(log, SLOW_SYNC, VV_ABOUT(.segment = segment, .bytes = bytes, .duration_us = took_us),
             "segment %" PRIu64 ": a durable write or a sync took %" PRIu64 " ms", segment, took_us / 1000);
 }

@@ -41,8 +41,9 @@ struct vv_flight_seen {
 uint64_t vv_watch_count(const struct varve_log *log);
 bool vv_watch_look(struct varve_log *log, uint64_t index, struct vv_flight_seen *ret_seen);
 
-/* A durable write, or a sync, of this segment has succeeded. */
-void vv_watch_synced(struct varve_log *log, uint64_t segment, uint64_t bytes, uint64_t now_us,
-                     uint64_t took_us);
+/* A durable write, or a sync, has succeeded. true: it was slow, which is to be told once nobody waits for it
+ * any more: the program's function may be slow too. */
+bool vv_watch_synced(struct varve_log *log, uint64_t now_us, uint64_t took_us);
+void vv_watch_tell_slow(struct varve_log *log, uint64_t segment, uint64_t bytes, uint64_t took_us);
 
 #endif

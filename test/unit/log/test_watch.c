@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -50,12 +51,13 @@ static struct varve_health_report health_of(struct test_bed *bed)
     return health;
 }
 
-/* What hangs, and what is told of it. */
-static void hang(enum varve_durability durability, int op, const char *prefix, bool sync)
+/* What hangs, and what is told of it. Returns whether that was in time: a machine that is busy with other
+ * things may let the watcher wait now and then, and one that is late by itself is late each time. */
+static bool hang(enum varve_durability durability, int op, bool sync)
 {
     struct test_bed bed;
     struct ear ear = {.io = varve_io_system()};
-    struct test_gate gate = {.op = op, .prefix = prefix};
+    struct test_gate gate = {.op = op};
     const struct varve_options options = {.durability = durability,
                                           .slot_bytes = 16384,
                                           .mark_idle_ms = UINT32_MAX,
@@ -76,9 +78,6 @@ static void hang(enum varve_durability durability, int op, const char *prefix, b
     assert_int_equal(atomic_load(&gate.waiting), 1); /* it hangs still */
     uint64_t took = atomic_load(&ear.told_us) - began;
     assert_true(took >= STALL_MS * 1000);
-    if (took > (STALL_MS + 100) * 1000) {
-        fail_msg("told after %lu us", (unsigned long)took);
-    }
     assert_int_equal(ear.stall.segment, 1);
     assert_int_equal(ear.stall.bytes, sync ? 0 : 512);
     assert_true(ear.stall.duration_us >= STALL_MS * 1000);
@@ -100,28 +99,38 @@ static void hang(enum varve_durability durability, int op, const char *prefix, b
     assert_int_equal(health.stalled_us, 0);
     assert_int_equal(health.reasons, VARVE_HEALTH_SLOW_SYNC);
     assert_true(health.last_sync_took_us >= 2 * STALL_MS * 1000);
-    assert_int_equal(atomic_load(&ear.slow), 1);
+    BED_UNTIL(atomic_load(&ear.slow) == 1);
     assert_int_equal(atomic_load(&bed.log->counters.stalls), 1);
     assert_int_equal(bed_shut(&bed), 0);
     bed_end(&bed);
+    return took <= (STALL_MS + 100) * 1000;
+}
+
+static void hang_in_time(enum varve_durability durability, int op, bool sync)
+{
+    for (unsigned tries = 0; tries < 5; tries++) {
+        if (hang(durability, op, sync)) {
+            return;
+        }
+    }
+    fail_msg("told later than %u ms each time", STALL_MS + 100);
 }
 
 static void test_watch__write(void **state)
 {
     (void)state;
-    hang(VARVE_GROUP, TEST_OP_WRITE_DSYNC, NULL, false);
+    hang_in_time(VARVE_GROUP, TEST_OP_WRITE_DSYNC, false);
 }
 
 static void test_watch__sync(void **state)
 {
     (void)state;
-    hang(VARVE_INTERVAL, TEST_OP_SYNC, NULL, true);
+    hang_in_time(VARVE_INTERVAL, TEST_OP_SYNC, true);
 }
 
 /* A log that was quiet, so that nobody looks, is watched from the next write on. */
-static void test_watch__after_a_rest(void **state)
+static bool after_a_rest(void)
 {
-    (void)state;
     struct test_bed bed;
     struct ear ear = {.io = varve_io_system()};
     struct test_gate gate = {.op = TEST_OP_WRITE_DSYNC};
@@ -140,12 +149,24 @@ static void test_watch__after_a_rest(void **state)
     assert_int_equal(varve_append_async(bed.log, &record, NULL), 0);
     BED_UNTIL(atomic_load(&ear.stalls) >= 1);
     uint64_t took = atomic_load(&ear.told_us) - began;
-    assert_true(took >= STALL_MS * 1000 && took <= (STALL_MS + 100) * 1000);
+    assert_true(took >= STALL_MS * 1000);
     atomic_store(&gate.shut, 0);
     assert_int_equal(varve_sync(bed.log), 0);
     test_fault_set_hook(&bed.fault, NULL, NULL);
     assert_int_equal(bed_shut(&bed), 0);
     bed_end(&bed);
+    return took <= (STALL_MS + 100) * 1000;
+}
+
+static void test_watch__after_a_rest(void **state)
+{
+    (void)state;
+    for (unsigned tries = 0; tries < 5; tries++) {
+        if (after_a_rest()) {
+            return;
+        }
+    }
+    fail_msg("told later than %u ms each time", STALL_MS + 100);
 }
 
 /* What makes the next segment is looked at too: an append may soon wait for it. */
