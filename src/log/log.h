@@ -187,9 +187,9 @@ struct varve_log {
     _Atomic int failed;              /* its code, for those without the mutex */
 
     /* -- threads -- */
-    pthread_t flusher, preparer; /* [open, close] */
-    bool flusher_runs, preparer_runs;
-    _Atomic uint32_t stop;         /* for the flusher */
+    pthread_t flusher, preparer;              /* [open, close] */
+    _Atomic bool flusher_runs, preparer_runs; /* [atomic: open, close] read by health while either goes on */
+    _Atomic uint32_t stop;                    /* for the flusher */
     _Atomic uint32_t stop_prepare; /* set once the flusher has ended: until then it may need a segment */
     _Atomic uint32_t flush_event;  /* work for the flusher */
     _Atomic uint32_t flush_sleeps; /* VV_FLUSH_*: how a kick reaches it */
