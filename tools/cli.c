@@ -13,7 +13,7 @@
 
 const char *const cli_durabilities[] = {"default", "memory", "buffered", "interval", "group", "strict", NULL};
 const char *const cli_backends[] = {"auto", "direct", "buffered", NULL};
-const char *const cli_policies[] = {"truncate", "halt", "skip", NULL};
+const char *const cli_policies[] = {"default", "truncate", "halt", "skip", NULL};
 
 static int cli_has_argument(const struct cli_option *option)
 {

@@ -42,8 +42,8 @@ struct varve_entry {
 /*
  * Opens a cursor. It stands before the first record there is; seek moves it. `policy` says what the cursor
  * does at damage: truncate and halt stop there with an error after the sound prefix (halt at a torn end too),
- * skip goes on behind it and counts what is gone. To be freed by varve_cursor_close.
- * Errors: INVALID NOMEM IO FORKED VERSION FOREIGN CODEC NOT_REGULAR.
+ * skip goes on behind it and counts what is gone; DEFAULT is what the log's format is used to. To be freed by
+ * varve_cursor_close. Errors: INVALID NOMEM IO FORKED VERSION FOREIGN CODEC NOT_REGULAR.
  */
 VARVE_API VARVE_MUST_CHECK int varve_cursor_open(struct varve_log *log, enum varve_policy policy,
                                                  struct varve_cursor **ret_cursor,

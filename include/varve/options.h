@@ -40,9 +40,10 @@ enum varve_backend {
 
 /* What opening (or reading) does with a log that does not end cleanly; see docs/RECOVERY.md. */
 enum varve_policy {
-    VARVE_POLICY_TRUNCATE = 0, /* a torn tail is passed over; damage refuses */
-    VARVE_POLICY_HALT = 1,     /* anything but a clean end refuses */
-    VARVE_POLICY_SKIP = 2,     /* damage is set aside in lost/, reported, and passed over */
+    VARVE_POLICY_DEFAULT = 0,  /* truncate; in formats of others what they are used to */
+    VARVE_POLICY_TRUNCATE = 1, /* a torn tail is passed over; damage refuses */
+    VARVE_POLICY_HALT = 2,     /* anything but a clean end refuses */
+    VARVE_POLICY_SKIP = 3,     /* damage is set aside in lost/, reported, and passed over */
 };
 
 /* What append does when every slot is in use. */
@@ -75,7 +76,7 @@ struct varve_options {
     uint32_t flags;                       /* enum varve_open_flags */
     enum varve_durability durability;     /* default VARVE_GROUP */
     enum varve_backend backend;           /* default auto */
-    enum varve_policy policy;             /* default truncate */
+    enum varve_policy policy;             /* default: the format's own */
     enum varve_backpressure backpressure; /* default block */
     enum varve_check check;               /* default full */
 
@@ -132,6 +133,8 @@ struct varve_options {
     uint32_t breaker_first_ms; /* until the first probe; twice as long until each next one; 100 */
     uint32_t breaker_max_ms;   /* until any probe; 5000 */
     uint32_t health_recent_ms; /* how long what has passed keeps a log `degraded` (varve/health.h); 10,000 */
+    const char *format; /* the log's, by its name (varve/format.h): NULL = what is there tells; one that is in
+                           another is refused. The string is read during the call only */
 };
 
 #ifdef __cplusplus

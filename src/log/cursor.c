@@ -120,7 +120,7 @@ int varve_cursor_open(struct varve_log *log, enum varve_policy policy, struct va
     if (!c)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", log->path);
     c->log = log;
-    c->walk.policy = policy;
+    c->walk.policy = policy == VARVE_POLICY_DEFAULT ? VARVE_POLICY_TRUNCATE : policy;
     rc = vv_chain_load(&c->chain, log->io, log->dir, &c->error);
     c->chain.keys = log->options.keys;
     if (rc == 0)

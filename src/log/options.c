@@ -86,6 +86,8 @@ static void fill_simple(struct varve_options *o)
 {
     if (o->durability == VARVE_DURABILITY_DEFAULT)
         o->durability = VARVE_GROUP;
+    if (o->policy == VARVE_POLICY_DEFAULT)
+        o->policy = VARVE_POLICY_TRUNCATE;
     if (o->segment_bytes == 0)
         o->segment_bytes = 64 * MIB;
     if (o->slot_count == 0)

@@ -31,6 +31,7 @@ struct vv_damage {
     uint32_t seed;         /* of checksums in that segment, */
     uint32_t sector_bytes; /* and its sectors; 0 = neither is known for certain */
     uint64_t salt;         /* what that seed is made of */
+    const char *file;      /* in a format of others: the file's name; else NULL */
     char message[256];
 };
 

@@ -125,7 +125,7 @@ static void test_codec_keys__three_errors(void **state)
             struct varve_verify_result result = {.size = sizeof result};
             struct varve_info info = {.size = sizeof info};
             s.options.keys = missing[k];
-            for (int policy = 0; policy < 3; policy++) {
+            for (int policy = VARVE_POLICY_TRUNCATE; policy <= VARVE_POLICY_SKIP; policy++) {
                 assert_int_equal(read_some(&s, (enum varve_policy)policy, &records, &error),
                                  VARVE_E_KEY_MISSING);
                 assert_int_equal(records, 0);
@@ -151,7 +151,7 @@ static void test_codec_keys__three_errors(void **state)
         }
 
         s.options.keys = wrong;
-        for (int policy = 0; policy < 3; policy++) {
+        for (int policy = VARVE_POLICY_TRUNCATE; policy <= VARVE_POLICY_SKIP; policy++) {
             assert_int_equal(read_some(&s, (enum varve_policy)policy, &records, &error), VARVE_E_KEY_WRONG);
             assert_int_equal(test_sample_try(&s, (enum varve_policy)policy, 0, &log, &error),
                              VARVE_E_KEY_WRONG);

@@ -319,7 +319,7 @@ static void test_verdict_segment__foreign(void **state)
         struct varve_error error = {0};
         struct varve_log *log = NULL;
         uint64_t before = test_sample_sum(&s);
-        for (int policy = 0; policy < 3; policy++) {
+        for (int policy = VARVE_POLICY_TRUNCATE; policy <= VARVE_POLICY_SKIP; policy++) {
             assert_int_equal(test_sample_try(&s, (enum varve_policy)policy, 0, &log, &error),
                              VARVE_E_FOREIGN);
             assert_int_equal(test_sample_try(&s, (enum varve_policy)policy, VARVE_OPEN_READ_ONLY, &log,
@@ -361,7 +361,7 @@ static void test_verdict_segment__recycled(void **state)
         v.first = first;
         test_judge_verify(&s, &v);
         test_judge_read_only(&s, &v);
-        for (int policy = 0; policy < 3; policy++) {
+        for (int policy = VARVE_POLICY_TRUNCATE; policy <= VARVE_POLICY_SKIP; policy++) {
             test_judge_open(&s, &v, (enum varve_policy)policy);
         }
         test_sample_close(&s);

@@ -46,11 +46,11 @@ struct rot_check {
 
     int verify_rc;
     struct varve_verify_result verify;
-    int open_rc[3]; /* by policy */
-    uint64_t open_first[3], open_last[3];
-    struct varve_recovery recovery[3];
+    int open_rc[VARVE_POLICY_SKIP + 1]; /* by policy */
+    uint64_t open_first[VARVE_POLICY_SKIP + 1], open_last[VARVE_POLICY_SKIP + 1];
+    struct varve_recovery recovery[VARVE_POLICY_SKIP + 1];
     int reader_rc; /* of opening read-only */
-    struct rot_seen seen[3];
+    struct rot_seen seen[VARVE_POLICY_SKIP + 1];
     int inspect_rc;
     bool shown[ROT_FRAMES]; /* by inspect, as sound */
 

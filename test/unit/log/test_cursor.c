@@ -158,7 +158,7 @@ static void test_cursor__opening(void **state)
     struct varve_error error = {0};
     make(3);
     struct varve_log *log = open_reader();
-    assert_int_equal(varve_cursor_open(log, (enum varve_policy)3, &cursor, &error), VARVE_E_INVALID);
+    assert_int_equal(varve_cursor_open(log, (enum varve_policy)4, &cursor, &error), VARVE_E_INVALID);
     assert_int_equal(varve_cursor_open(log, (enum varve_policy) - 1, &cursor, &error), VARVE_E_INVALID);
     test_fault_fail_once(&fault, TEST_OP_DIR_LIST, 0, EIO);
     assert_int_equal(varve_cursor_open(log, VARVE_POLICY_HALT, &cursor, &error), VARVE_E_IO);

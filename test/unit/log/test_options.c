@@ -96,7 +96,7 @@ static void test_options__enums(void **state)
     refuse(WITH(.durability = (enum varve_durability)beyond), "durability");
     refuse(WITH(.durability = (enum varve_durability) - 1), "durability");
     refuse(WITH(.backend = (enum varve_backend)3), "backend");
-    refuse(WITH(.policy = (enum varve_policy)3), "policy");
+    refuse(WITH(.policy = (enum varve_policy)4), "policy");
     refuse(WITH(.backpressure = (enum varve_backpressure)3), "backpressure");
     refuse(WITH(.check = (enum varve_check)2), "check");
     refuse(WITH(.flags = 1U << 3), "flags");
