@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* varve cat: the payloads of a log, byte for byte what was appended. */
 #include "commands.h"
+#include "formats.h"
 #include "keying.h"
 #include "reading.h"
 #include "units.h"
@@ -15,9 +16,10 @@ static const struct cli_option cat_options[] = {
     {KEY_TO, "to", "LSN|TIME", "end there, that included"},
     EMIT_OPTIONS,
     KEYING_OPTIONS,
+    FORMATS_OPTION,
     {KEY_POLICY, "policy", "POLICY",
-     "at damage: truncate (default) and halt end\n"
-     "with an error, halt at a torn end too;\nskip goes on after it"},
+     "at damage: truncate and halt end with an error,\n"
+     "halt at a torn end too; skip goes on after it;\ndefault: what the format is used to"},
     CLI_OPTIONS_END,
 };
 
@@ -82,6 +84,8 @@ static int cat_run(const struct cli_command *command, int argc, char **argv)
             cat.from = cat_bound(&cli);
         else if (key == KEY_TO)
             cat.to = cat_bound(&cli);
+        else if (key == FORMATS_KEY)
+            cat.reading.format = formats_value(&cli);
         else if (key == KEY_POLICY)
             cat.reading.policy = (enum varve_policy)cli_choice(&cli, cli_policies);
     }
@@ -91,6 +95,8 @@ static int cat_run(const struct cli_command *command, int argc, char **argv)
         return EXIT_FAILED;
     cat.reading.path = cli.operands[0];
     rc = reading_open(&cat.reading);
+    if (rc == EXIT_FINE)
+        cat.emit.format = varve_log_format(cat.reading.log);
     if (rc == EXIT_FINE && cat.emit.limit > 0)
         rc = cat_records(&cat);
     reading_close(&cat.reading);

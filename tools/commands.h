@@ -18,6 +18,7 @@ extern const struct cli_command command_repair;
 extern const struct cli_command command_kv;
 extern const struct cli_command command_snapshot;
 extern const struct cli_command command_keygen;
+extern const struct cli_command command_formats;
 extern const struct cli_command command_bench;
 extern const struct cli_command command_train;
 extern const struct cli_command command_rekey;

@@ -3,11 +3,13 @@
 #include "dump.h"
 
 #include "commands.h"
+#include "formats.h"
 #include "keying.h"
 
 #define KEY_HEX        (CLI_LONG + 0)
 #define KEY_JSON       (CLI_LONG + 1)
 #define KEY_NO_RECORDS (CLI_LONG + 2)
+#define KEY_POLICY     (CLI_LONG + 3)
 
 /* Ends the walk: the output failed. No code of the library's, which are negative. */
 #define DUMP_STOP 1000
@@ -16,6 +18,9 @@ static const struct cli_option dump_options[] = {
     {KEY_HEX, "hex", NULL, "the payloads too, in hexadecimal"},
     {KEY_NO_RECORDS, "no-records", NULL, "segments and frames only"},
     KEYING_OPTIONS,
+    FORMATS_OPTION,
+    {KEY_POLICY, "policy", "POLICY",
+     "at damage: truncate ends behind it, halt at a\ntorn end too; skip (default) shows all there is"},
     {KEY_JSON, "json", NULL, "one JSON object for each segment, frame,\nrecord and gap"},
     CLI_OPTIONS_END,
 };
@@ -55,12 +60,17 @@ const char *dump_frame_state(enum varve_frame_state state)
 struct dump_walk {
     struct dump dump;
     bool json;
+    enum varve_policy policy;
     struct varve_visitor visitor;
 };
 
-static int dump_go_on(const struct dump *dump)
+/* `damaged`: what was shown last was. */
+static int dump_go_on(struct dump_walk *walk, bool damaged)
 {
-    return dump->out.failed ? DUMP_STOP : 0;
+    bool halts = walk->policy == VARVE_POLICY_TRUNCATE || walk->policy == VARVE_POLICY_HALT;
+
+    walk->dump.damaged |= damaged;
+    return walk->dump.out.failed || (halts && damaged) ? DUMP_STOP : 0;
 }
 
 static int dump_segment(void *arg, const struct varve_segment_info *segment)
@@ -69,9 +79,9 @@ static int dump_segment(void *arg, const struct varve_segment_info *segment)
     struct dump *dump = &walk->dump;
 
     dump->segment = segment->number;
-    dump->damaged |= segment->state != VARVE_SEGMENT_SOUND && segment->state != VARVE_SEGMENT_EMPTY;
+    dump->format = varve_format_get(segment->format);
     (walk->json ? dump_json_segment : dump_text_segment)(dump, segment);
-    return dump_go_on(dump);
+    return dump_go_on(walk, segment->state != VARVE_SEGMENT_SOUND && segment->state != VARVE_SEGMENT_EMPTY);
 }
 
 static int dump_frame(void *arg, const struct varve_frame_info *frame)
@@ -80,10 +90,9 @@ static int dump_frame(void *arg, const struct varve_frame_info *frame)
     struct dump *dump = &walk->dump;
 
     dump->frame_offset = frame->offset;
-    dump->damaged |= frame->state == VARVE_FRAME_BAD_HEADER || frame->state == VARVE_FRAME_BAD_BODY ||
-                     frame->unread == VARVE_E_CORRUPT;
     (walk->json ? dump_json_frame : dump_text_frame)(dump, frame);
-    return dump_go_on(dump);
+    return dump_go_on(walk, frame->state == VARVE_FRAME_BAD_HEADER || frame->state == VARVE_FRAME_BAD_BODY ||
+                                frame->unread == VARVE_E_CORRUPT);
 }
 
 static int dump_record(void *arg, const struct varve_record_info *record)
@@ -91,9 +100,8 @@ static int dump_record(void *arg, const struct varve_record_info *record)
     struct dump_walk *walk = arg;
     struct dump *dump = &walk->dump;
 
-    dump->damaged |= !record->sound;
     (walk->json ? dump_json_record : dump_text_record)(dump, record);
-    return dump_go_on(dump);
+    return dump_go_on(walk, !record->sound);
 }
 
 static int dump_gap(void *arg, uint64_t segment, uint64_t offset, uint64_t bytes, enum varve_verdict verdict)
@@ -102,9 +110,10 @@ static int dump_gap(void *arg, uint64_t segment, uint64_t offset, uint64_t bytes
     struct dump *dump = &walk->dump;
 
     dump->segment = segment;
-    dump->damaged |= verdict != VARVE_VERDICT_CLEAN_END;
+    dump->damaged |= verdict == VARVE_VERDICT_TORN;
     (walk->json ? dump_json_gap : dump_text_gap)(dump, offset, bytes, verdict);
-    return dump_go_on(dump);
+    return dump_go_on(walk, verdict != VARVE_VERDICT_CLEAN_END &&
+                                (verdict != VARVE_VERDICT_TORN || walk->policy == VARVE_POLICY_HALT));
 }
 
 static int dump_run(const struct cli_command *command, int argc, char **argv)
@@ -128,6 +137,10 @@ static int dump_run(const struct cli_command *command, int argc, char **argv)
             walk.json = true;
         else if (key == KEY_NO_RECORDS)
             walk.visitor.record = NULL;
+        else if (key == FORMATS_KEY)
+            walk.visitor.format = formats_value(&cli);
+        else if (key == KEY_POLICY)
+            walk.policy = (enum varve_policy)cli_choice(&cli, cli_policies);
     }
     if (!cli_operands(&cli, 1, 1))
         return cli.exit_code;
@@ -140,7 +153,7 @@ static int dump_run(const struct cli_command *command, int argc, char **argv)
     closed = out_close(&walk.dump.out);
     if (closed)
         return closed;
-    if (rc)
+    if (rc && rc != DUMP_STOP)
         return say_library(cli.operands[0], &error);
     return walk.dump.damaged ? EXIT_FOUND : EXIT_FINE;
 }

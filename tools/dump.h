@@ -13,9 +13,21 @@ struct dump {
     struct out out;
     bool hex;
     bool damaged;
-    uint64_t segment;      /* where the walk is */
-    uint64_t frame_offset; /* likewise */
+    uint64_t segment;                  /* where the walk is */
+    uint64_t frame_offset;             /* likewise; of no meaning where there are no frames */
+    const struct varve_format *format; /* of the segment that the walk is in */
 };
+
+static inline bool dump_is_native(const struct dump *dump)
+{
+    return !dump->format || (dump->format->traits & VARVE_FORMAT_NATIVE);
+}
+
+/* Whether records have that, enum varve_format_fields. */
+static inline bool dump_carries(const struct dump *dump, uint32_t field)
+{
+    return !dump->format || (dump->format->carries & field);
+}
 
 const char *dump_segment_state(enum varve_segment_state state);
 const char *dump_frame_state(enum varve_frame_state state);

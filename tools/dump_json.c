@@ -25,7 +25,16 @@ void dump_json_segment(struct dump *dump, const struct varve_segment_info *segme
     json_string(&json, "name", segment->name);
     json_string(&json, "state", dump_segment_state(segment->state));
     json_number(&json, "file_bytes", segment->file_bytes);
-    if (segment->state != VARVE_SEGMENT_EMPTY) {
+    json_string(&json, "format", segment->format);
+    if (segment->state != VARVE_SEGMENT_EMPTY && !dump_is_native(dump)) {
+        if (dump_carries(dump, VARVE_FIELD_UUID))
+            json_hex_bytes(&json, "uuid", segment->uuid, sizeof segment->uuid);
+        if (segment->created_us != 0)
+            json_time(&json, "created", segment->created_us);
+        json_number(&json, "base_lsn", segment->base_lsn);
+        if (segment->reason)
+            json_string(&json, "reason", segment->reason);
+    } else if (segment->state != VARVE_SEGMENT_EMPTY) {
         json_number(&json, "format_version", segment->format_version);
         json_number(&json, "sector_bytes", segment->sector_bytes);
         json_hex_bytes(&json, "uuid", segment->uuid, sizeof segment->uuid);
@@ -75,16 +84,23 @@ void dump_json_record(struct dump *dump, const struct varve_record_info *record)
     struct json json;
 
     dump_json_begin(&json, dump, "record");
-    json_number(&json, "frame_offset", dump->frame_offset);
+    if (dump_is_native(dump))
+        json_number(&json, "frame_offset", dump->frame_offset);
     json_number(&json, "offset", record->offset);
     json_number(&json, "lsn", record->lsn);
     json_string(&json, "state", record->sound ? "sound" : "damaged");
-    json_time(&json, "time", record->time_us);
-    json_number(&json, "time_us", record->time_us);
-    json_number(&json, "type", record->type);
+    if (record->reason)
+        json_string(&json, "reason", record->reason);
+    if (dump_carries(dump, VARVE_FIELD_TIME)) {
+        json_time(&json, "time", record->time_us);
+        json_number(&json, "time_us", record->time_us);
+    }
+    if (dump_carries(dump, VARVE_FIELD_TYPE))
+        json_number(&json, "type", record->type);
     json_number(&json, "flags", record->flags);
-    if (record->flags & VARVE_RECORD_TXN) {
+    if (record->flags & VARVE_RECORD_TXN)
         json_number(&json, "txn_id", record->txn_id);
+    if ((record->flags & VARVE_RECORD_TXN) && dump_carries(dump, VARVE_FIELD_ORIGIN)) {
         json_hex_bytes(&json, "origin", record->origin, sizeof record->origin);
     }
     json_number(&json, "bytes", record->data_bytes);

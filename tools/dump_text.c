@@ -21,6 +21,29 @@ static void dump_text_crc(struct dump *dump, const char *name, uint32_t stored, 
                   term_colour(TERM_PLAIN));
 }
 
+static void dump_text_uuid(struct dump *dump, const struct varve_segment_info *segment)
+{
+    for (size_t i = 0; i < sizeof segment->uuid; i++)
+        out_print(&dump->out, "%02x%s", segment->uuid[i], i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
+}
+
+/* What a file in a format of others has to say. */
+static void dump_text_plain(struct dump *dump, const struct varve_segment_info *segment)
+{
+    char created[WHEN_TEXT];
+
+    out_print(&dump->out, "    %s, first LSN %" PRIu64, segment->format, segment->base_lsn);
+    if (segment->created_us != 0)
+        out_print(&dump->out, ", created %s", when_print(created, segment->created_us));
+    if (dump->format->carries & VARVE_FIELD_UUID) {
+        out_string(&dump->out, ", log ");
+        dump_text_uuid(dump, segment);
+    }
+    if (segment->reason)
+        out_print(&dump->out, ": %s", segment->reason);
+    out_byte(&dump->out, '\n');
+}
+
 void dump_text_segment(struct dump *dump, const struct varve_segment_info *segment)
 {
     char created[WHEN_TEXT];
@@ -33,6 +56,10 @@ void dump_text_segment(struct dump *dump, const struct varve_segment_info *segme
                     dump_segment_state(segment->state));
     if (segment->state == VARVE_SEGMENT_EMPTY)
         return;
+    if (!dump_is_native(dump)) {
+        dump_text_plain(dump, segment);
+        return;
+    }
     out_print(&dump->out,
               "    base LSN %" PRIu64 ", capacity %" PRIu64 ", sector %" PRIu32 ", format %" PRIu32
               ", codec %" PRIu32 ", flags 0x%" PRIx32 "\n",
@@ -40,8 +67,7 @@ void dump_text_segment(struct dump *dump, const struct varve_segment_info *segme
               segment->codec, segment->flags);
     out_print(&dump->out, "    created %s, salt 0x%016" PRIx64 ", log ",
               when_print(created, segment->created_us), segment->salt);
-    for (size_t i = 0; i < sizeof segment->uuid; i++)
-        out_print(&dump->out, "%02x%s", segment->uuid[i], i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
+    dump_text_uuid(dump, segment);
     dump_text_crc(dump, ", crc", segment->crc_stored, segment->crc_computed);
     out_byte(&dump->out, '\n');
 }
@@ -104,16 +130,23 @@ void dump_text_record(struct dump *dump, const struct varve_record_info *record)
 {
     char when[WHEN_TEXT];
 
-    out_print(&dump->out, "    record %" PRIu64 " @%" PRIu64 "  type %u  %zu byte%s  %s  ", record->lsn,
-              record->offset, record->type, record->data_bytes, record->data_bytes == 1 ? "" : "s",
-              when_print(when, record->time_us));
+    out_print(&dump->out, "    record %" PRIu64 " @%" PRIu64 "  ", record->lsn, record->offset);
+    if (dump_carries(dump, VARVE_FIELD_TYPE))
+        out_print(&dump->out, "type %u  ", record->type);
+    out_print(&dump->out, "%zu byte%s  ", record->data_bytes, record->data_bytes == 1 ? "" : "s");
+    if (dump_carries(dump, VARVE_FIELD_TIME))
+        out_print(&dump->out, "%s  ", when_print(when, record->time_us));
     if (record->flags & VARVE_RECORD_TXN) {
-        out_print(&dump->out, "txn %" PRIu64 " origin ", record->txn_id);
-        for (size_t i = 0; i < sizeof record->origin; i++)
+        out_print(&dump->out, "txn %" PRIu64 " ", record->txn_id);
+        if (dump_carries(dump, VARVE_FIELD_ORIGIN))
+            out_string(&dump->out, "origin ");
+        for (size_t i = 0; dump_carries(dump, VARVE_FIELD_ORIGIN) && i < sizeof record->origin; i++)
             out_print(&dump->out, "%02x", record->origin[i]);
-        out_string(&dump->out, "  ");
+        out_string(&dump->out, dump_carries(dump, VARVE_FIELD_ORIGIN) ? "  " : " ");
     }
     dump_text_crc(dump, "crc", record->crc_stored, record->crc_computed);
+    if (record->reason)
+        out_print(&dump->out, "  %s", record->reason);
     dump_text_state(dump, record->sound, record->sound ? "sound" : "damaged");
     if (dump->hex && record->data)
         dump_text_hex(&dump->out, record->data, record->data_bytes);

@@ -47,19 +47,24 @@ bool emit_option(struct emit *emit, struct cli *cli, int key)
     }
 }
 
-static void emit_json(struct out *out, const struct varve_entry *entry)
+/* What the format does not hold is left out. */
+static void emit_json(struct emit *emit, const struct varve_entry *entry)
 {
-    struct json json = {.out = out};
+    struct json json = {.out = &emit->out};
+    uint32_t carries = emit->format->carries;
 
     json_object(&json, NULL);
     json_number(&json, "lsn", entry->lsn);
-    json_time(&json, "time", entry->time_us);
-    json_number(&json, "time_us", entry->time_us);
-    json_number(&json, "type", entry->type);
-    if (entry->flags & VARVE_RECORD_TXN) {
-        json_number(&json, "txn_id", entry->txn_id);
-        json_hex_bytes(&json, "origin", entry->origin, sizeof entry->origin);
+    if (carries & VARVE_FIELD_TIME) {
+        json_time(&json, "time", entry->time_us);
+        json_number(&json, "time_us", entry->time_us);
     }
+    if (carries & VARVE_FIELD_TYPE)
+        json_number(&json, "type", entry->type);
+    if (entry->flags & VARVE_RECORD_TXN)
+        json_number(&json, "txn_id", entry->txn_id);
+    if ((entry->flags & VARVE_RECORD_TXN) && (carries & VARVE_FIELD_ORIGIN))
+        json_hex_bytes(&json, "origin", entry->origin, sizeof entry->origin);
     json_number(&json, "bytes", entry->data_bytes);
     json_payload(&json, entry->data, entry->data_bytes);
     json_object_end(&json);
@@ -68,7 +73,7 @@ static void emit_json(struct out *out, const struct varve_entry *entry)
 
 static void emit_payload(struct emit *emit, const struct varve_entry *entry)
 {
-    uint32_t bytes = (uint32_t)entry->data_bytes; /* at most 1 GiB */
+    uint32_t bytes = (uint32_t)entry->data_bytes; /* at most 4 GiB less a few */
 
     if (emit->form == EMIT_FRAMED) {
         uint8_t length[4] = {(uint8_t)bytes, (uint8_t)(bytes >> 8), (uint8_t)(bytes >> 16),
@@ -90,7 +95,7 @@ bool emit_entry(struct emit *emit, const struct varve_entry *entry)
     if (emit->filter && !(emit->types[entry->type / 8] & 1u << entry->type % 8))
         return true;
     if (emit->form == EMIT_JSON)
-        emit_json(&emit->out, entry);
+        emit_json(emit, entry);
     else
         emit_payload(emit, entry);
     emit->count++;

@@ -23,8 +23,9 @@ enum emit_form {
 struct emit {
     struct out out;
     enum emit_form form;
-    uint64_t limit; /* records to write at most; UINT64_MAX = all */
-    uint64_t count; /* written so far */
+    const struct varve_format *format; /* of the log, to tell what its records have; set when it is open */
+    uint64_t limit;                    /* records to write at most; UINT64_MAX = all */
+    uint64_t count;                    /* written so far */
     bool filter;
     uint8_t types[32]; /* with `filter`: bit t set = records of type t are wanted */
 };

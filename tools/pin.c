@@ -49,7 +49,7 @@ static int pin_list(const struct pin_wish *wish)
     struct varve_error error;
     struct pins pins;
     struct out out;
-    int rc = pins_read(wish->path, &pins, &error);
+    int rc = pins_read(wish->path, NULL, &pins, &error);
 
     if (rc) {
         pins_free(&pins);

@@ -16,9 +16,9 @@ static int pins_see(void *arg, const struct varve_pin *pin)
     return 0;
 }
 
-int pins_read(const char *path, struct pins *ret_pins, struct varve_error *ret_error)
+int pins_read(const char *path, const char *format, struct pins *ret_pins, struct varve_error *ret_error)
 {
-    struct varve_options options = {.size = sizeof options, .flags = VARVE_OPEN_READ_ONLY};
+    struct varve_options options = {.size = sizeof options, .flags = VARVE_OPEN_READ_ONLY, .format = format};
     struct varve_log *log;
     int rc;
 
@@ -27,6 +27,8 @@ int pins_read(const char *path, struct pins *ret_pins, struct varve_error *ret_e
         *ret_error = (struct varve_error){.code = VARVE_E_NOMEM};
         return VARVE_E_NOMEM;
     }
+    /* Damage is for others to tell. */
+    options.policy = VARVE_POLICY_SKIP;
     rc = varve_open(path, &options, &log, ret_error);
     if (rc)
         return rc;

@@ -14,7 +14,7 @@ struct pins {
 
 /* Reads the pins of the log of `path`, which somebody may be writing. Returns the library's code and
  * *ret_error. */
-int pins_read(const char *path, struct pins *ret_pins, struct varve_error *ret_error);
+int pins_read(const char *path, const char *format, struct pins *ret_pins, struct varve_error *ret_error);
 void pins_free(struct pins *pins);
 
 /* The array "pins" of the object at hand. */

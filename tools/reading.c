@@ -16,6 +16,7 @@ int reading_open(struct reading *reading)
     options.flags = VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST;
     /* What to do at damage is the cursor's business: the sound part before it is wanted in any case. */
     options.policy = VARVE_POLICY_SKIP;
+    options.format = reading->format;
     options.keys = keying_keys();
     options.message = say_message;
     options.message_level = VARVE_MESSAGE_WARNING;
@@ -62,6 +63,7 @@ int reading_failed(struct reading *reading, struct emit *emit, int code)
 
 int reading_ended(struct reading *reading, struct emit *emit)
 {
+    const struct varve_options options = {.size = sizeof options, .format = reading->format};
     struct varve_info info = {.size = sizeof info};
     uint64_t lost = varve_cursor_lost(reading->cursor);
 
@@ -74,7 +76,7 @@ int reading_ended(struct reading *reading, struct emit *emit)
     if (varve_cursor_verdict(reading->cursor) != VARVE_VERDICT_TORN)
         return EXIT_FINE;
     /* While somebody writes, the frame on its way looks torn for a moment. */
-    if (varve_info_get(reading->path, NULL, &info, NULL) == 0 && !info.writer_alive)
+    if (varve_info_read(reading->path, &options, &info, NULL) == 0 && !info.writer_alive)
         say("%s: note: the log ends in a torn write, of which nothing was acknowledged", reading->path);
     return EXIT_FINE;
 }

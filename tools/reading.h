@@ -12,6 +12,7 @@
 
 struct reading {
     const char *path;
+    const char *format; /* what the log is in; NULL = what is there tells */
     enum varve_policy policy;
     struct varve_log *log;
     struct varve_cursor *cursor;

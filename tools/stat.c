@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "commands.h"
+#include "formats.h"
 #include "health.h"
 #include "json.h"
 #include "pins.h"
@@ -15,11 +16,14 @@
 #define KEY_WATCH    (CLI_LONG + 1)
 #define KEY_INTERVAL (CLI_LONG + 2)
 #define KEY_HEALTH   (CLI_LONG + 3)
+#define KEY_POLICY   (CLI_LONG + 4)
 
 static const struct cli_option stat_options[] = {
     {KEY_JSON, "json", NULL, "one JSON object"},
     {KEY_WATCH, "watch", NULL, "a line every second, of what the writer exports"},
     {KEY_HEALTH, "health", NULL, "how the log of a running writer does"},
+    FORMATS_OPTION,
+    {KEY_POLICY, "policy", "POLICY", "how the end is judged, as for verify"},
     {KEY_INTERVAL, "interval", "DURATION", "with --watch: not every second but this often"},
     CLI_OPTIONS_END,
 };
@@ -46,6 +50,7 @@ static void stat_json(struct out *out, const char *path, const struct varve_info
     stat_uuid(info, uuid);
     json_object(&json, NULL);
     json_string(&json, "path", path);
+    json_string(&json, "format", info->format);
     json_string(&json, "uuid", uuid);
     json_time(&json, "created", info->created_us);
     json_string(&json, "verdict", varve_verdict_name(info->verdict));
@@ -87,6 +92,20 @@ static void stat_json(struct out *out, const char *path, const struct varve_info
     json_line_end(&json);
 }
 
+static bool stat_is_native(const struct varve_info *info)
+{
+    const struct varve_format *format = varve_format_get(info->format);
+
+    return !format || (format->traits & VARVE_FORMAT_NATIVE);
+}
+
+static bool stat_carries(const struct varve_info *info, uint32_t field)
+{
+    const struct varve_format *format = varve_format_get(info->format);
+
+    return !format || (format->carries & field);
+}
+
 static void stat_text_state(struct out *out, const struct varve_info *info)
 {
     const char *colour = info->verdict == VARVE_VERDICT_CLEAN_END ? term_colour(TERM_GREEN)
@@ -98,9 +117,10 @@ static void stat_text_state(struct out *out, const struct varve_info *info)
     else if (info->writer_alive)
         out_string(out, "writer        somebody has it open\n");
     else
-        out_print(out, "writer        none; %s\n",
-                  info->clean_shutdown ? "the log was closed in order"
-                                       : "the last one did not close the log");
+        out_print(out, "writer        none%s\n",
+                  !stat_is_native(info)  ? ""
+                  : info->clean_shutdown ? "; the log was closed in order"
+                                         : "; the last one did not close the log");
     out_print(out, "end           %s%s%s\n", colour, varve_verdict_name(info->verdict),
               term_colour(TERM_PLAIN));
 }
@@ -115,10 +135,14 @@ static void stat_text_records(struct out *out, const struct varve_info *info)
     }
     out_print(out, "records       %" PRIu64 ", LSN %" PRIu64 " to %" PRIu64 ", durable to %" PRIu64 "\n",
               info->records, info->first_lsn, info->last_lsn, info->durable_lsn);
-    out_print(out, "time          %s to %s\n", when_print(first, info->first_time_us),
-              when_print(last, info->last_time_us));
-    out_print(out, "record        %s on average, its header of 16 included\n",
-              units_bytes(record, (uint64_t)(units_ratio(info->body_bytes, info->records) + 0.5)));
+    if (stat_carries(info, VARVE_FIELD_TIME))
+        out_print(out, "time          %s to %s\n", when_print(first, info->first_time_us),
+                  when_print(last, info->last_time_us));
+    out_print(out, "record        %s on average, %s\n",
+              units_bytes(record, (uint64_t)(units_ratio(info->body_bytes, info->records) + 0.5)),
+              stat_is_native(info) ? "its header of 16 included" : "with head and tail");
+    if (!stat_is_native(info))
+        return;
     out_print(out, "frames        %" PRIu64 " and %" PRIu64 " marks; %s and %.1f records on average\n",
               info->frames, info->marks,
               units_bytes(frame, (uint64_t)(units_ratio(info->body_bytes, info->frames) + 0.5)),
@@ -139,6 +163,15 @@ static void stat_text_codec(struct out *out, const struct varve_info *info)
     out_byte(out, '\n');
 }
 
+static void stat_text_segments(struct out *out, const struct varve_info *info)
+{
+    out_print(out, "segments      %" PRIu64, info->segments);
+    if (info->last_segment != VARVE_FORMAT_ACTIVE)
+        out_print(out, ", numbers %" PRIu64 " to %" PRIu64, info->first_segment, info->last_segment);
+    else if (info->first_segment != VARVE_FORMAT_ACTIVE)
+        out_print(out, ", numbers from %" PRIu64 ", the last one without", info->first_segment);
+}
+
 static void stat_text(struct out *out, const char *path, const struct varve_info *info,
                       const struct pins *pins)
 {
@@ -149,24 +182,34 @@ static void stat_text(struct out *out, const char *path, const struct varve_info
     stat_uuid(info, uuid);
     out_string(out, "log           ");
     out_string(out, path);
-    out_print(out, "\nuuid          %s\ncreated       %s\n", uuid, when_print(created, info->created_us));
+    out_byte(out, '\n');
+    if (stat_carries(info, VARVE_FIELD_UUID))
+        out_print(out, "uuid          %s\n", uuid);
+    if (stat_is_native(info) || info->created_us != 0)
+        out_print(out, "created       %s\n", when_print(created, info->created_us));
+    if (!stat_is_native(info))
+        out_print(out, "format        %s\n", info->format);
     stat_text_state(out, info);
     stat_text_records(out, info);
     stat_text_codec(out, info);
     if (info->segments > 0)
-        out_print(out, "segments      %" PRIu64 ", numbers %" PRIu64 " to %" PRIu64, info->segments,
-                  info->first_segment, info->last_segment);
+        stat_text_segments(out, info);
     else
         out_string(out, "segments      none");
     out_print(out, "; %" PRIu64 " prepared, %" PRIu64 " spare\n", info->segments_ready, info->spares);
-    if (info->segments > 0) {
-        out_print(out, "segment size  %s, sectors of %" PRIu64 " bytes\n",
-                  units_bytes(size, info->segment_bytes), info->sector_bytes);
-        out_print(out, "last segment  %.1f %% full, %s free\n", units_ratio(taken, info->segment_bytes) * 100,
+    if (info->segments > 0 && stat_is_native(info))
+        out_print(out,
+                  "segment size  %s, sectors of %" PRIu64 " bytes
+                  ",
+                  units_bytes(size, info->segment_bytes),
+                  info->sector_bytes);
+    else if (info->segment_bytes > 0)
+        out_print(out, "segment size  %s
+", units_bytes(size, info->segment_bytes));
+    if (info->segments > 0 && info->segment_bytes > 0)
+        out_print(out, "last segment  %.1f %% full, %s free
+", units_ratio(taken, info->segment_bytes) * 100,
                   units_bytes(left, info->tail_free_bytes));
-    } else if (info->segment_bytes > 0) {
-        out_print(out, "segment size  %s\n", units_bytes(size, info->segment_bytes));
-    }
     out_print(out, "on disk       %s, of which %s (%.1f %%) in use\n", units_bytes(disk, info->disk_bytes),
               units_bytes(used, info->used_bytes), units_ratio(info->used_bytes, info->disk_bytes) * 100);
     out_string(out, pins->count == 0 ? "pins          none\n"
@@ -176,6 +219,7 @@ static void stat_text(struct out *out, const char *path, const struct varve_info
 
 static int stat_run(const struct cli_command *command, int argc, char **argv)
 {
+    struct varve_options options = {.size = sizeof options};
     struct varve_info info = {.size = sizeof info};
     struct varve_error error;
     struct pins pins;
@@ -192,6 +236,10 @@ static int stat_run(const struct cli_command *command, int argc, char **argv)
         health |= key == KEY_HEALTH;
         if (key == KEY_INTERVAL)
             interval_ms = cli_duration(&cli, 1);
+        else if (key == FORMATS_KEY)
+            options.format = formats_value(&cli);
+        else if (key == KEY_POLICY)
+            options.policy = (enum varve_policy)cli_choice(&cli, cli_policies);
     }
     if (!cli_operands(&cli, 1, 1))
         return cli.exit_code;
@@ -203,11 +251,11 @@ static int stat_run(const struct cli_command *command, int argc, char **argv)
         return health_run(cli.operands[0]);
     if (watch)
         return watch_run(cli.operands[0], interval_ms ? interval_ms : 1000);
-    rc = varve_info_get(cli.operands[0], NULL, &info, &error);
+    rc = varve_info_read(cli.operands[0], &options, &info, &error);
     if (rc)
         return say_library(cli.operands[0], &error);
     /* Where they cannot be read, the rest is worth showing all the same. */
-    pins_rc = pins_read(cli.operands[0], &pins, &error);
+    pins_rc = pins_read(cli.operands[0], options.format, &pins, &error);
     if (!out_open(&out)) {
         pins_free(&pins);
         return EXIT_FAILED;

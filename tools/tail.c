@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* varve tail: the last records of a log, and those that are still to come. */
 #include "commands.h"
+#include "formats.h"
 #include "keying.h"
 #include "reading.h"
 
 #define TAIL_DEFAULT 10
+
+#define KEY_POLICY (CLI_LONG + 0)
 
 /* How often a quiet log is left to see whether anybody still reads what this writes. */
 #define TAIL_LOOK_MS 1000
@@ -14,6 +17,8 @@ static const struct cli_option tail_options[] = {
     {'f', "follow", NULL, "go on with what is appended"},
     EMIT_OPTIONS,
     KEYING_OPTIONS,
+    FORMATS_OPTION,
+    {KEY_POLICY, "policy", "POLICY", "at damage: truncate, halt or skip, as for cat"},
     CLI_OPTIONS_END,
 };
 
@@ -78,6 +83,10 @@ static int tail_run(const struct cli_command *command, int argc, char **argv)
             tail.records = cli_number(&cli, 0, UINT64_MAX);
         else if (key == 'f')
             tail.follow = true;
+        else if (key == FORMATS_KEY)
+            tail.reading.format = formats_value(&cli);
+        else if (key == KEY_POLICY)
+            tail.reading.policy = (enum varve_policy)cli_choice(&cli, cli_policies);
     }
     if (!cli_operands(&cli, 1, 1))
         return cli.exit_code;
@@ -85,6 +94,8 @@ static int tail_run(const struct cli_command *command, int argc, char **argv)
         return EXIT_FAILED;
     tail.reading.path = cli.operands[0];
     rc = reading_open(&tail.reading);
+    if (rc == EXIT_FINE)
+        tail.emit.format = varve_log_format(tail.reading.log);
     if (rc == EXIT_FINE && tail.emit.limit > 0)
         rc = tail_records(&tail);
     reading_close(&tail.reading);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "commands.h"
+#include "formats.h"
 #include "json.h"
 #include "keying.h"
 #include "term.h"
@@ -11,18 +12,24 @@
 
 #define KEY_STRICT (CLI_LONG + 0)
 #define KEY_JSON   (CLI_LONG + 1)
+#define KEY_POLICY (CLI_LONG + 2)
 
 static const struct cli_option verify_options[] = {
     {KEY_STRICT, "strict", NULL, "end with 1 for a torn end too"},
     {KEY_JSON, "json", NULL, "one JSON object for each DIR"},
     {'q', "quiet", NULL, "only what is not as it should be"},
     KEYING_OPTIONS,
+    FORMATS_OPTION,
+    {KEY_POLICY, "policy", "POLICY",
+     "halt: as --strict, and what aero is used to;\ntruncate, skip: a torn end is fine; damage never is"},
     CLI_OPTIONS_END,
 };
 
 struct verify {
     struct out out;
     const char *path; /* the log at hand */
+    const char *format;
+    enum varve_policy policy;
     struct json json;
     bool is_json, strict, quiet;
 };
@@ -63,9 +70,20 @@ static void verify_damage(void *arg, enum varve_verdict verdict, uint64_t segmen
 
 static bool verify_is_fine(const struct verify *verify, const struct varve_verify_result *result)
 {
+    const struct varve_format *format = varve_format_get(result->format);
+    enum varve_policy policy = verify->policy || !format ? verify->policy : format->policy;
+
     if (result->found.verdict == VARVE_VERDICT_TORN)
-        return result->damages == 0 && !verify->strict;
+        return result->damages == 0 && !verify->strict && policy != VARVE_POLICY_HALT;
     return result->damages == 0 && result->found.verdict == VARVE_VERDICT_CLEAN_END;
+}
+
+/* The others have no frames, and keep no note of how they were closed. */
+static bool verify_is_native(const struct varve_verify_result *result)
+{
+    const struct varve_format *format = varve_format_get(result->format);
+
+    return !format || (format->traits & VARVE_FORMAT_NATIVE);
 }
 
 static void verify_json(struct verify *verify, const struct varve_verify_result *result, uint64_t took_us)
@@ -73,6 +91,7 @@ static void verify_json(struct verify *verify, const struct varve_verify_result 
     const struct varve_recovery *found = &result->found;
     struct json *json = &verify->json;
 
+    json_string(json, "format", result->format);
     json_string(json, "verdict", varve_verdict_name(found->verdict));
     json_bool(json, "fine", verify_is_fine(verify, result));
     json_number(json, "first_lsn", found->first_lsn);
@@ -120,14 +139,19 @@ static void verify_text(struct verify *verify, const struct varve_verify_result 
         out_print(out,
                   "  repaired   %" PRIu64 " place%s, at which %" PRIu64 " records are gone: see varve lost\n",
                   result->repaired, result->repaired == 1 ? "" : "s", result->repaired_records);
-    out_print(out,
-              "  read       %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64 " marks; %" PRIu64
-              " bytes (%s) in %.3f s, %s/s\n",
-              found->segments, found->frames, found->marks, found->bytes, units_bytes(bytes, found->bytes),
-              (double)took_us / 1e6, units_bytes(rate, (uint64_t)(units_ratio(found->bytes, took_us) * 1e6)));
-    if (result->unread_frames > 0) {
-        out_print(out, "  not read   %" PRIu64 " records in %" PRIu64 " frames, whose checksums match: ",
-                  result->unread_records, result->unread_frames);
+    if (!verify_is_native(result))
+        out_print(out, "  format     %s\n", result->format);
+    out_print(out, "  read       %" PRIu64 " segments", found->segments);
+    if (verify_is_native(result))
+        out_print(out, ", %" PRIu64 " frames, %" PRIu64 " marks", found->frames, found->marks);
+    out_print(out, "; %" PRIu64 " bytes (%s) in %.3f s, %s/s\n", found->bytes,
+              units_bytes(bytes, found->bytes), (double)took_us / 1e6,
+              units_bytes(rate, (uint64_t)(units_ratio(found->bytes, took_us) * 1e6)));
+    if (result->unread_records > 0) {
+        out_print(out, "  not read   %" PRIu64 " records", result->unread_records);
+        if (result->unread_frames > 0)
+            out_print(out, " in %" PRIu64 " frames", result->unread_frames);
+        out_string(out, ", whose checksums match: ");
         out_string(out, result->unread_why);
         out_byte(out, '\n');
     }
@@ -136,11 +160,14 @@ static void verify_text(struct verify *verify, const struct varve_verify_result 
                   result->superseded_frames);
     if (result->writer_alive)
         out_print(out, "  writer     at work: the end was still moving\n");
-    else
+    else if (verify_is_native(result))
         out_print(out, "  writer     %s\n",
                   result->clean_shutdown ? "none; the log was closed in order"
                                          : "none; the last one did not close");
-    out_print(out, "  what to do %s\n", say_verdict_remedy(found->verdict));
+    out_print(out, "  what to do %s\n",
+              found->verdict == VARVE_VERDICT_TORN && !verify_is_fine(verify, result)
+                  ? "open it with the policy truncate, which removes the torn tail: it was never acknowledged"
+                  : say_verdict_remedy(found->verdict));
 }
 
 static int verify_log(struct verify *verify, const char *path)
@@ -153,6 +180,8 @@ static int verify_log(struct verify *verify, const char *path)
     int rc;
 
     verify->path = path;
+    options.format = verify->format;
+    options.policy = verify->policy;
     options.keys = keying_keys();
     options.message = say_message;
     options.message_level = VARVE_MESSAGE_WARNING;
@@ -196,6 +225,10 @@ static int verify_run(const struct cli_command *command, int argc, char **argv)
         verify.strict |= key == KEY_STRICT;
         verify.is_json |= key == KEY_JSON;
         verify.quiet |= key == 'q';
+        if (key == FORMATS_KEY)
+            verify.format = formats_value(&cli);
+        else if (key == KEY_POLICY)
+            verify.policy = (enum varve_policy)cli_choice(&cli, cli_policies);
     }
     if (!cli_operands(&cli, 1, SIZE_MAX))
         return cli.exit_code;

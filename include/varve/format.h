@@ -250,6 +250,9 @@ VARVE_API const struct varve_format *varve_format_get(const char *name);
 /* The formats in the order they became known, `varve` first; NULL past the last. Any thread. */
 VARVE_API const struct varve_format *varve_format_at(unsigned index);
 
+/* The format that an open log is in. Static. Any thread. */
+VARVE_API const struct varve_format *varve_log_format(const struct varve_log *log);
+
 /* A record's time in microseconds since 1970 UTC: what is earlier is 0, what is later than can be told is
  * UINT64_MAX; and back, rounded down. 0 for a format without times. */
 VARVE_API uint64_t varve_format_time_us(const struct varve_format *format, uint64_t time);

@@ -44,6 +44,8 @@ struct varve_segment_info {
     uint32_t codec;
     uint32_t flags;
     uint32_t crc_stored, crc_computed;
+    const char *format; /* by its name; static */
+    const char *reason; /* in a format of others: what is wrong with the header, static; else NULL */
 };
 
 enum varve_frame_state {
@@ -80,9 +82,11 @@ struct varve_record_info {
     const void *data; /* NULL where the length cannot be trusted; valid during the call */
     size_t data_bytes;
     uint32_t crc_stored, crc_computed;
+    const char *reason; /* in a format of others: what is wrong with it, static; else NULL */
 };
 
-/* What is called for each thing found, in order: a segment, then its frames, each followed by its records.
+/* What is called for each thing found, in order: a segment, then its frames, each followed by its records; in
+ * the formats of others, which have no frames, its records.
  * Any may be NULL. A non-zero return ends the walk and is returned by varve_inspect. */
 struct varve_visitor {
     size_t size; /* sizeof(struct varve_visitor) */
@@ -93,6 +97,7 @@ struct varve_visitor {
     /* Bytes that are no frame, up to the next frame or the end of the segment: what stands there. */
     int (*gap)(void *arg, uint64_t segment, uint64_t offset, uint64_t bytes, enum varve_verdict verdict);
     struct varve_keys *keys; /* for encrypted frames; without, their records are not shown */
+    const char *format;      /* what to take it for (varve/format.h); NULL = what is there tells */
 };
 
 /*
@@ -116,6 +121,7 @@ struct varve_verify_result {
     char unread_why[128];      /* and what it said */
     uint64_t repaired;         /* places that varve_repair (repair.h) has accepted, not in `damages`, */
     uint64_t repaired_records; /* and the records that are gone there, not in found.lost_records */
+    char format[32];           /* what the log is in */
 };
 
 /* One place that is not as it should be, in order, with a message for a person. */
@@ -126,8 +132,9 @@ typedef void (*varve_damage_fn)(void *arg, enum varve_verdict verdict, uint64_t 
  * Reads every byte that the log in directory `path` holds and checks every checksum, read-only. Returns 0
  * when it could read everything, whatever it found: that is in *ret_result. Without a key or a codec the
  * checksums of frames are checked all the same, and the result says which records were not looked at.
- * `damage` and `options` may be NULL; of the options `io`, `keys`, `progress` and `message` are used. Errors:
- * INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR KEY_WRONG DICTIONARY INCOMPLETE.
+ * `damage` and `options` may be NULL; of the options `io`, `keys`, `format`, `progress` and `message` are
+ * used, and in the formats of others `policy`: it tells whether blocks that were written out of order make a
+ * torn end. Errors: INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR KEY_WRONG DICTIONARY INCOMPLETE.
  */
 VARVE_API int varve_verify(const char *path, const struct varve_options *options, varve_damage_fn damage,
                            void *damage_arg, struct varve_verify_result *ret_result,
@@ -161,12 +168,18 @@ struct varve_info {
     uint32_t codec;          /* of frames that are written next */
     char codec_name[VARVE_CODEC_NAME_BYTES];
     uint32_t dictionary; /* of that codec; 0 = none */
+    char format[32];     /* what the log is in. In the formats of others there are no frames, `body_bytes` are
+                            those of records with head and tail, and nothing tells of a clean shutdown */
 };
 
 /* Fills *ret_info for the log in directory `path`. `io` may be NULL. Needs no key and no codec. Errors:
  * INVALID NOMEM IO NOT_FOUND FORMAT VERSION NOT_REGULAR INCOMPLETE. */
 VARVE_API int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret_info,
                              struct varve_error *ret_error);
+
+/* The same under options, of which `io` and `format` are used. */
+VARVE_API int varve_info_read(const char *path, const struct varve_options *options,
+                              struct varve_info *ret_info, struct varve_error *ret_error);
 
 #ifdef __cplusplus
 }

@@ -31,7 +31,8 @@ _varve_value() {
     --durability) _varve_words "$2" "memory buffered interval group strict" ;;
     --ack) _varve_words "$2" "lsn full" ;;
     --backend) _varve_words "$2" "auto direct buffered" ;;
-    --policy) _varve_words "$2" "truncate halt skip" ;;
+    --policy) _varve_words "$2" "default truncate halt skip" ;;
+    --format) _varve_words "$2" "varve stra wlog aero dbkv lfwal" ;;
     --codec) _varve_words "$2" "identity lz4 zstd aes-256-gcm zstd+aes-256-gcm" ;;
     --key-file | --dictionary | --output) _varve_files "$2" ;;
     --key-env | --key-fd | --size) ;;
@@ -53,11 +54,12 @@ _varve_options() {
             "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec --dictionary $keys" \
             "--messages --message-level --message-format"
         ;;
-    cat) echo "--from --to --policy $emit $keys" ;;
-    tail) echo "--lines --follow $emit $keys" ;;
-    dump) echo "--hex --no-records --json $keys" ;;
-    verify) echo "--strict --quiet --json $keys" ;;
-    stat) echo "--json --watch --health --interval" ;;
+    cat) echo "--from --to --policy --format $emit $keys" ;;
+    tail) echo "--lines --follow --policy --format $emit $keys" ;;
+    dump) echo "--hex --no-records --json --policy --format $keys" ;;
+    verify) echo "--strict --quiet --json --policy --format $keys" ;;
+    stat) echo "--json --watch --health --interval --policy --format" ;;
+    formats) echo "--json" ;;
     trim) echo "--before --keep-segments --keep-bytes --keep-time --dry-run --json $keys" ;;
     repair) echo "--to --dry-run --json $keys" ;;
     lost) echo "--all --again $emit $keys" ;;
@@ -72,7 +74,7 @@ _varve_options() {
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim pin lost repair kv snapshot keygen train rekey bench help"
+    local subs="append cat tail dump verify stat trim pin lost repair kv snapshot formats keygen train rekey bench help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 

@@ -20,6 +20,7 @@
 #include "log/observer.h"
 #include "log/open.h"
 #include "log/pin.h"
+#include "log/plain.h"
 #include "log/prepare.h"
 #include "log/stages.h"
 #include "log/tell.h"
@@ -82,6 +83,7 @@ void vv_close_free(struct varve_log *log)
     vv_free(atomic_load(&log->observer));
     /* Last of the files: whoever waits for the lock finds everything done. */
     vv_lock_leave(log);
+    vv_plain_free(log);
     if (log->dir)
         log->io->dir_close(log->io, log->dir);
     pthread_mutex_destroy(&log->place_mutex);

@@ -19,6 +19,7 @@
 #include "log/decode.h"
 #include "log/lock.h"
 #include "log/manifest.h"
+#include "log/plain.h"
 #include "log/salvage.h"
 #include "log/stages.h"
 #include "log/tell.h"
@@ -26,6 +27,7 @@
 
 struct varve_cursor {
     struct varve_log *log;
+    struct vv_plain_cursor *plain; /* a log in a format of others: all that is below is not used */
     struct vv_chain chain;
     struct vv_walk walk;
     struct vv_lost accepted;
@@ -120,6 +122,14 @@ int varve_cursor_open(struct varve_log *log, enum varve_policy policy, struct va
     if (!c)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", log->path);
     c->log = log;
+    if (log->plain) {
+        rc = vv_plain_cursor_open(log, policy, &c->plain, ret_error);
+        if (rc == 0)
+            *ret_cursor = c;
+        else
+            vv_free(c);
+        return rc;
+    }
     c->walk.policy = policy == VARVE_POLICY_DEFAULT ? VARVE_POLICY_TRUNCATE : policy;
     rc = vv_chain_load(&c->chain, log->io, log->dir, &c->error);
     c->chain.keys = log->options.keys;
@@ -145,6 +155,7 @@ void varve_cursor_close(struct varve_cursor *c)
 {
     if (!c)
         return;
+    vv_plain_cursor_close(c->plain);
     vv_walk_free(&c->walk);
     vv_salvage_clear(&c->salvage);
     vv_chain_free(&c->chain);
@@ -167,6 +178,8 @@ int varve_cursor_seek_lsn(struct varve_cursor *c, uint64_t lsn)
 {
     int rc;
 
+    if (c->plain)
+        return vv_plain_cursor_seek_lsn(c->plain, lsn);
     vv_error_clear(&c->error);
     rc = reload(c);
     if (rc == 0 && lsn != 0 && c->chain.manifest.first_lsn > lsn)
@@ -181,6 +194,8 @@ int varve_cursor_seek_time(struct varve_cursor *c, uint64_t time_us)
     uint64_t lsn = 0;
     int rc;
 
+    if (c->plain)
+        return vv_plain_cursor_seek_time(c->plain, time_us);
     vv_error_clear(&c->error);
     rc = reload(c);
     if (rc != 0)
@@ -506,6 +521,8 @@ int varve_cursor_next(struct varve_cursor *c, struct varve_entry *ret_entry)
         return c->error.code;
     if (atomic_load(&c->log->gate) == VARVE_E_FORKED)
         return vv_error_set(&c->error, VARVE_E_FORKED, 0, "%s", c->log->path);
+    if (c->plain)
+        return vv_plain_cursor_next(c->plain, ret_entry);
     do {
         rc = next(c, ret_entry);
         if (rc == VARVE_END)
@@ -539,7 +556,8 @@ int varve_cursor_follow(struct varve_cursor *c, int timeout_ms, struct varve_ent
             int ms = left > INT32_MAX / 2 ? INT32_MAX / 2000 : (int)(left / 1000) + 1;
 
             /* A log that has failed gives nothing new. */
-            rc = vv_wait_durable(c->log, c->walk.expected, (int64_t)ms * 1000);
+            rc = vv_wait_durable(c->log, c->plain ? vv_plain_cursor_expected(c->plain) : c->walk.expected,
+                                 (int64_t)ms * 1000);
             if (rc == VARVE_E_TIMEOUT || rc == 0)
                 continue;
             return VARVE_END;
@@ -552,16 +570,19 @@ int varve_cursor_follow(struct varve_cursor *c, int timeout_ms, struct varve_ent
 
 void varve_cursor_error(const struct varve_cursor *c, struct varve_error *ret_error)
 {
-    if (c->error.code != 0)
-        vv_error_copy(ret_error, &c->error);
+    const struct varve_error *error =
+        c->plain && c->error.code == 0 ? vv_plain_cursor_error(c->plain) : &c->error;
+
+    if (error->code != 0)
+        vv_error_copy(ret_error, error);
 }
 
 enum varve_verdict varve_cursor_verdict(const struct varve_cursor *c)
 {
-    return c->walk.damage.verdict;
+    return c->plain ? vv_plain_cursor_verdict(c->plain) : c->walk.damage.verdict;
 }
 
 uint64_t varve_cursor_lost(const struct varve_cursor *c)
 {
-    return c->lost;
+    return c->plain ? vv_plain_cursor_lost(c->plain) : c->lost;
 }

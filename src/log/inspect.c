@@ -17,6 +17,7 @@
 #include "log/chain.h"
 #include "log/decode.h"
 #include "log/inspect.h"
+#include "log/plain.h"
 #include "log/scan.h"
 #include "varve/inspect.h"
 
@@ -63,6 +64,7 @@ static int show_segment(const struct inspection *in, const struct vv_link *link,
         .flags = h->flags,
         .crc_stored = h->crc_stored,
         .crc_computed = h->crc_computed,
+        .format = varve_format_at(0)->name,
     };
 
     memcpy(info.uuid, h->uuid, sizeof info.uuid);
@@ -297,12 +299,31 @@ int vv_inspect_open_dir(const char *path, struct varve_io *io, struct varve_dir 
     return 0;
 }
 
+int vv_inspect_find(const char *path, struct varve_io *io, const char *asked, struct varve_dir **ret_dir,
+                    const struct varve_format **ret_format, struct varve_error *ret_error)
+{
+    struct varve_dir *dir;
+    int rc = vv_inspect_open_dir(path, io, &dir, ret_error);
+
+    if (rc != 0)
+        return rc;
+    rc = vv_plain_find(io, dir, asked, ret_format, ret_error);
+    if (rc != 0) {
+        vv_error_wrap(ret_error, "%s", path);
+        io->dir_close(io, dir);
+        return rc;
+    }
+    *ret_dir = dir;
+    return 0;
+}
+
 /* One file: its directory and its name. Its own header says which number it has, whatever it is called. */
 static int inspect_file(struct inspection *in, struct varve_io *io, const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     size_t len = slash ? (size_t)(slash - path) : 0;
     char *parent = vv_alloc(len + 2);
+    const struct varve_format *format;
     struct varve_dir *dir;
     int rc;
 
@@ -316,6 +337,12 @@ static int inspect_file(struct inspection *in, struct varve_io *io, const char *
     vv_free(parent);
     if (rc != 0)
         return rc;
+    rc = vv_plain_find_file(io, dir, name, in->visitor->format, &format, in->ret_error);
+    if (rc != 0 || format) {
+        rc = rc != 0 ? rc : vv_plain_inspect(io, dir, name, format, in->visitor, in->ret_error);
+        io->dir_close(io, dir);
+        return rc;
+    }
     rc = vv_chain_load_file(&in->chain, io, dir, name, in->ret_error);
     if (rc == 0 && in->chain.links[0].state == VV_LINK_BAD && !has_frame(in, &in->chain.links[0]))
         rc = vv_error_set(in->ret_error, VARVE_E_FORMAT, 0, "%s: not a segment of a log", name);
@@ -329,11 +356,17 @@ static int inspect_file(struct inspection *in, struct varve_io *io, const char *
 
 static int inspect_dir(struct inspection *in, struct varve_io *io, const char *path)
 {
+    const struct varve_format *format;
     struct varve_dir *dir;
-    int rc = vv_inspect_open_dir(path, io, &dir, in->ret_error);
+    int rc = vv_inspect_find(path, io, in->visitor->format, &dir, &format, in->ret_error);
 
     if (rc != 0)
         return rc;
+    if (format) {
+        rc = vv_plain_inspect(io, dir, NULL, format, in->visitor, in->ret_error);
+        io->dir_close(io, dir);
+        return rc;
+    }
     rc = vv_chain_load(&in->chain, io, dir, in->ret_error);
     in->chain.keys = in->visitor->keys;
     if (rc == 0 && in->chain.manifest_rc == VARVE_E_NOT_FOUND && in->chain.count == 0)

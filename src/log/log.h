@@ -57,6 +57,7 @@ struct vv_segment_fact {
 };
 
 struct vv_codec;
+struct vv_plain;
 
 struct varve_log {
     /* -- settings [const after open] -- */
@@ -80,6 +81,7 @@ struct varve_log {
     bool created;           /* there was no log before */
     int tell_depth;         /* how many levels are told, from the gravest on; 0 where nobody listens */
     struct vv_codec *codec; /* NULL: frames are stored as they are */
+    struct vv_plain *plain; /* a log in a format of others: plain.h; NULL: in the native one */
 
     /* -- the ring -- */
     struct vv_slot *slots;

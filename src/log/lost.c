@@ -42,7 +42,11 @@ static int add_range(struct vv_lost *lost, const struct vv_lost_line *line)
         lost->ranges = ranges;
         lost->room = room;
     }
-    lost->ranges[lost->count++] = (struct vv_lost_range){line->first, line->last, line->repaired};
+    lost->ranges[lost->count++] = (struct vv_lost_range){.first = line->first,
+                                                         .last = line->last,
+                                                         .segment = line->segment,
+                                                         .offset = line->offset,
+                                                         .repaired = line->repaired};
     return 0;
 }
 
@@ -203,6 +207,18 @@ bool vv_lost_repaired(const struct vv_lost *lost, uint64_t first, uint64_t last)
     return false;
 }
 
+bool vv_lost_holds(const struct vv_lost *lost, const struct vv_damage *damage)
+{
+    for (size_t i = 0; i < lost->count; i++) {
+        const struct vv_lost_range *range = &lost->ranges[i];
+
+        if (range->first == damage->lsn_first && range->last == damage->lsn_last &&
+            range->segment == damage->segment && range->offset == damage->offset)
+            return true;
+    }
+    return false;
+}
+
 uint64_t vv_lost_from(const struct vv_lost *lost, uint64_t first)
 {
     uint64_t last = 0;
@@ -249,17 +265,18 @@ int vv_lost_copy(struct varve_io *io, struct varve_file *from, uint64_t offset, 
     return rc;
 }
 
-static int set_aside(struct varve_io *io, struct varve_dir *dir, struct varve_dir *sub,
+static int set_aside(struct varve_io *io, struct varve_dir *from_dir, struct varve_dir *sub,
                      const struct vv_damage *damage, const char *name)
 {
     char segment[VV_SEGMENT_NAME_BYTES];
+    const char *source = damage->file ? damage->file : segment;
     struct varve_file *from, *to;
     int rc;
 
     vv_segment_name(damage->segment, segment);
-    rc = io->open(io, dir, segment, VARVE_IO_READ, &from);
+    rc = io->open(io, from_dir, source, VARVE_IO_READ, &from);
     if (rc != 0)
-        return is_missing(io, dir, segment, rc) ? 0 : rc;
+        return is_missing(io, from_dir, source, rc) ? 0 : rc;
     rc = io->unlink(io, sub, name);
     if (rc == 0 || rc == -ENOENT)
         rc = io->open(io, sub, name, VARVE_IO_WRITE | VARVE_IO_CREATE, &to);
@@ -320,7 +337,7 @@ int vv_lost_append(struct varve_io *io, struct varve_dir *sub, const struct vv_l
     return rc == 0 ? io->dir_sync(io, sub) : rc;
 }
 
-int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir,
+int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir, struct varve_dir *from,
                 const struct vv_damage *damage, struct varve_error *ret_error)
 {
     struct vv_lost_line line = {
@@ -338,15 +355,18 @@ int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir
     struct varve_dir *sub;
     int rc;
 
-    if (vv_lost_has(lost, damage->lsn_first, damage->lsn_last))
+    if (damage->file ? vv_lost_holds(lost, damage) : vv_lost_has(lost, damage->lsn_first, damage->lsn_last))
         return 0;
     rc = vv_lost_open(io, dir, true, &sub, ret_error);
     if (rc != 0)
         return rc;
     if (damage->end_offset > damage->offset) {
-        snprintf(line.file, sizeof line.file, "wal-%016" PRIx64 "-%" PRIu64 ".bin", damage->segment,
-                 damage->offset);
-        rc = set_aside(io, dir, sub, damage, line.file);
+        if (damage->file)
+            snprintf(line.file, sizeof line.file, "%s-%" PRIu64 ".bin", damage->file, damage->offset);
+        else
+            snprintf(line.file, sizeof line.file, "wal-%016" PRIx64 "-%" PRIu64 ".bin", damage->segment,
+                     damage->offset);
+        rc = set_aside(io, from, sub, damage, line.file);
     }
     if (rc == 0)
         rc = vv_lost_append(io, sub, &line);

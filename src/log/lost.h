@@ -25,6 +25,7 @@
 struct vv_lost {
     struct vv_lost_range {
         uint64_t first, last;
+        uint64_t segment, offset;
         bool repaired;
     } * ranges; /* of damage */
     size_t count, room;
@@ -47,11 +48,15 @@ bool vv_lost_has(const struct vv_lost *lost, uint64_t first, uint64_t last);
 /* Whether that was part of a repair. */
 bool vv_lost_repaired(const struct vv_lost *lost, uint64_t first, uint64_t last);
 
+/* Whether just this place was set aside. LSNs do not tell, where records are only counted. */
+bool vv_lost_holds(const struct vv_lost *lost, const struct vv_damage *damage);
+
 /* The last LSN of the longest range that was accepted and begins at `first`; 0 = there is none. */
 uint64_t vv_lost_from(const struct vv_lost *lost, uint64_t first);
 
-/* Copies the bytes of the damage to a file in lost/ and adds the line, durably. Errors: IO NOSPC NOMEM. */
-int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir,
+/* Copies the bytes of the damage, which are in a file in `from`, to a file in lost/, which is in `dir`, and
+ * adds the line, durably. Errors: IO NOSPC NOMEM. */
+int vv_lost_add(struct vv_lost *lost, struct varve_io *io, struct varve_dir *dir, struct varve_dir *from,
                 const struct vv_damage *damage, struct varve_error *ret_error);
 
 /* Makes durable what the index holds, and its name: whoever wrote the last line may not have got so far.

@@ -33,6 +33,7 @@
 #include "log/metrics.h"
 #include "log/options.h"
 #include "log/pin.h"
+#include "log/plain.h"
 #include "log/prepare.h"
 #include "log/recover.h"
 #include "log/stages.h"
@@ -387,6 +388,19 @@ static void tell_opened(struct varve_log *log)
                 r->segments, r->duration_us / 1000);
 }
 
+/* Here the native format and those of others part. */
+static int open_format(struct varve_log *log, struct varve_error *ret_error)
+{
+    const struct varve_format *format;
+    int rc = vv_plain_find(log->io, log->dir, log->options.format, &format, ret_error);
+
+    if (rc != 0)
+        return rc;
+    if (format)
+        return vv_plain_open(log, format, ret_error);
+    return log->read_only ? open_reader(log, ret_error) : open_writer(log, ret_error);
+}
+
 int varve_open(const char *path, const struct varve_options *options, struct varve_log **ret_log,
                struct varve_error *ret_error)
 {
@@ -423,13 +437,14 @@ int varve_open(const char *path, const struct varve_options *options, struct var
     if (rc == 0)
         rc = open_dir(log, ret_error);
     if (rc == 0)
-        rc = log->read_only ? open_reader(log, ret_error) : open_writer(log, ret_error);
+        rc = open_format(log, ret_error);
     if (rc != 0) {
         vv_error_wrap(ret_error, "%s", path);
         vv_close_free(log);
         return rc;
     }
     tell_opened(log);
+    log->options.format = log->asked.format = NULL; /* the caller's */
     *ret_log = log;
     return 0;
 }

@@ -149,12 +149,36 @@ static int ends_at(struct vv_plain_walk *walk, uint64_t offset, bool *ret_ends, 
     return vv_plain_reader_zeros(&walk->reader, offset, ret_ends, ret_error);
 }
 
+/* How many records the damage before `next` took: where records have numbers, the one that stands there
+ * tells. */
+static int count_lost(struct vv_plain_walk *walk, uint64_t next, uint64_t *ret_lost,
+                      struct varve_error *ret_error)
+{
+    const struct varve_format *f = format_of(walk);
+    struct varve_format_entry entry = {.bytes = f->head_bytes};
+    enum varve_found found = VARVE_FOUND_NEED;
+    const uint8_t *bytes;
+    size_t have;
+
+    *ret_lost = toll(walk);
+    while (found == VARVE_FOUND_NEED && (f->carries & VARVE_FIELD_LSN)) {
+        int rc = vv_plain_reader_at(&walk->reader, next, (size_t)entry.bytes, &bytes, &have, ret_error);
+
+        if (rc != 0)
+            return rc;
+        found = vv_format_decode(f, bytes, have, walk->reader.bytes - next, &entry);
+    }
+    if (found == VARVE_FOUND_RECORD && entry.lsn > walk->next_lsn && walk->next_lsn != 0)
+        *ret_lost = entry.lsn - walk->next_lsn;
+    return 0;
+}
+
 /* Goes on behind the damage at walk->offset, or finds that it is the tail. */
 static int pass_here(struct vv_plain_walk *walk, enum varve_found found,
                      const struct varve_format_entry *entry, const char *reason,
                      struct varve_error *ret_error)
 {
-    uint64_t offset = walk->offset, next = 0;
+    uint64_t offset = walk->offset, next = 0, lost;
     bool last = vv_plain_damage_last(walk), ends = false;
     int rc = 0;
 
@@ -173,8 +197,12 @@ static int pass_here(struct vv_plain_walk *walk, enum varve_found found,
         return rc;
     if (ends)
         return torn_or_stop(walk, reason, ret_error);
-    describe(walk, VARVE_VERDICT_CORRUPT, offset, next, toll(walk), "%s; %" PRIu64 " bytes", reason,
-             next - offset);
+    if (walk->next_lsn == 0)
+        walk->next_lsn = walk->files->meta.covered_lsn + 1;
+    rc = count_lost(walk, next, &lost, ret_error);
+    if (rc != 0)
+        return rc;
+    describe(walk, VARVE_VERDICT_CORRUPT, offset, next, lost, "%s; %" PRIu64 " bytes", reason, next - offset);
     rc = pass(walk);
     if (rc == 0)
         walk->offset = next;
@@ -243,8 +271,11 @@ int vv_plain_damage_header(struct vv_plain_walk *walk, const struct vv_plain_fil
         return vv_error_set(ret_error, VARVE_E_VERSION, 0, "%s: %s", item->name, item->reason);
     walk->number = item->number;
     snprintf(walk->reader.name, sizeof walk->reader.name, "%s", item->name);
-    describe(walk, VARVE_VERDICT_CORRUPT, 0, item->bytes, toll(walk), "its header is damaged: %s",
-             item->reason);
+    if (item->state == VARVE_HEADER_SOUND)
+        describe(walk, VARVE_VERDICT_FOREIGN, 0, item->bytes, 0, "the file belongs to another log");
+    else
+        describe(walk, VARVE_VERDICT_CORRUPT, 0, item->bytes, toll(walk), "its header is damaged: %s",
+                 item->reason);
     return passes(walk) ? pass(walk) : stop(walk, ret_error);
 }
 

@@ -16,7 +16,7 @@ bool vv_plain_damage_last(const struct vv_plain_walk *walk);
 int vv_plain_damage_here(struct vv_plain_walk *walk, enum varve_found found,
                          const struct varve_format_entry *entry, struct varve_error *ret_error);
 
-/* A file whose header does not check: it is passed over as a whole. */
+/* A file whose header does not check, or is another log's: it is passed over as a whole. */
 int vv_plain_damage_header(struct vv_plain_walk *walk, const struct vv_plain_file *item,
                            struct varve_error *ret_error);
 

@@ -379,6 +379,38 @@ int vv_plain_files_load(struct vv_plain_files *files, const struct varve_format 
     return rc;
 }
 
+int vv_plain_files_load_one(struct vv_plain_files *files, const struct varve_format *format,
+                            struct varve_io *io, struct varve_dir *dir, const char *name,
+                            struct varve_error *ret_error)
+{
+    struct listing l = {.format = format};
+    int rc;
+
+    memset(files, 0, sizeof *files);
+    files->io = io;
+    files->format = format;
+    files->dir = files->folder = dir;
+    files->meta_rc = files->side_rc = VARVE_E_NOT_FOUND;
+    if (strlen(name) >= VARVE_FORMAT_FILE_NAME_BYTES)
+        return vv_error_set(ret_error, VARVE_E_FORMAT, 0, "%s: a name that no file of a log has", name);
+    if (add_item(&l, name, 0) != 0)
+        return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s", name);
+    files->items = l.items;
+    files->count = 1;
+    (void)format->name_get(name, &l.items->number);
+    rc = look(files, l.items, ret_error);
+    if (rc == 1)
+        rc = vv_error_set(ret_error, VARVE_E_IO, ENOENT, "%s: cannot be opened", name);
+    /* It may be a copy under any name. */
+    if (rc == 0 && l.items->state == VARVE_HEADER_BAD && l.items->header.number != 0) {
+        l.items->number = l.items->header.number;
+        l.items->state = VARVE_HEADER_SOUND;
+    }
+    if (rc != 0)
+        vv_plain_files_free(files);
+    return rc;
+}
+
 void vv_plain_files_free(struct vv_plain_files *files)
 {
     if (files->folder && files->folder != files->dir)
@@ -462,6 +494,12 @@ int vv_plain_files_facts(const struct vv_plain_files *files, struct varve_error 
                             active);
     }
     return 0;
+}
+
+bool vv_plain_files_exist(const struct vv_plain_files *files)
+{
+    return files->count > 0 || files->meta_rc != VARVE_E_NOT_FOUND || files->side_rc != VARVE_E_NOT_FOUND ||
+           (files->folder && files->folder != files->dir);
 }
 
 size_t vv_plain_files_made(const struct vv_plain_files *files)

@@ -54,6 +54,12 @@ struct vv_plain_files {
 int vv_plain_files_load(struct vv_plain_files *files, const struct varve_format *format, struct varve_io *io,
                         struct varve_dir *dir, struct varve_error *ret_error);
 
+/* The same of one file, which may have any name: its header's number, or its name's, or 0. It is not to be
+ * reloaded. Errors: as above, IO (sys_errno ENOENT: there is none). */
+int vv_plain_files_load_one(struct vv_plain_files *files, const struct varve_format *format,
+                            struct varve_io *io, struct varve_dir *dir, const char *name,
+                            struct varve_error *ret_error);
+
 /* Looks again: at what is new, at what was the last file, and at what was not sound. */
 int vv_plain_files_reload(struct vv_plain_files *files, struct varve_error *ret_error);
 
@@ -69,6 +75,9 @@ int vv_plain_files_facts(const struct vv_plain_files *files, struct varve_error 
 
 /* Whether the header belongs to another log than the meta file, or than the first file. */
 bool vv_plain_files_foreign(const struct vv_plain_files *files, size_t index);
+
+/* Whether there is a log at all: a file, a file of facts, or at least the folder for the files. */
+bool vv_plain_files_exist(const struct vv_plain_files *files);
 
 /* How many files count: those without the ones at the end that were never made. */
 size_t vv_plain_files_made(const struct vv_plain_files *files);

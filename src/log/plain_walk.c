@@ -230,7 +230,7 @@ static int enter(struct vv_plain_walk *walk, struct varve_error *ret_error)
     rc = check_gap(walk, item, ret_error);
     if (rc != 0)
         return rc;
-    if (item->state == VARVE_HEADER_SOUND)
+    if (item->state == VARVE_HEADER_SOUND && !vv_plain_files_foreign(files, i))
         return open_file(walk, i, ret_error);
     rc = vv_plain_damage_header(walk, item, ret_error);
     walk->begun = walk->begun || rc == 0;

@@ -65,7 +65,7 @@ static int on_damage(void *arg, const struct vv_damage *damage)
         r->kept = true;
         return vv_lost_keep(log->io, log->dir, r->ret_error);
     }
-    return vv_lost_add(&r->lost, log->io, log->dir, damage, r->ret_error);
+    return vv_lost_add(&r->lost, log->io, log->dir, log->dir, damage, r->ret_error);
 }
 
 static int progress(struct recovering *r, const struct vv_walk *walk)

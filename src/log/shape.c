@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "log/chain.h"
+#include "log/plain.h"
 
 static int load_own(struct varve_log *log, struct vv_shape *shape)
 {
@@ -40,11 +41,38 @@ static int load_own(struct varve_log *log, struct vv_shape *shape)
     return 0;
 }
 
+/* Open read-only, in a format of others: what opening found. Files behind a damage that it stopped at are not
+ * among them. */
+static int load_plain(const struct varve_log *log, struct vv_shape *shape, struct varve_error *ret_error)
+{
+    const struct vv_plain_files *files = &log->plain->files;
+
+    shape->facts = vv_alloc_array(files->count + 1, sizeof *shape->facts);
+    if (!shape->facts)
+        return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%zu files", files->count);
+    for (size_t i = 0; i < files->count; i++) {
+        const struct vv_plain_file *item = &files->items[i];
+
+        if (item->first_lsn != 0)
+            shape->facts[shape->count++] = (struct vv_segment_fact){.number = item->number,
+                                                                    .base_lsn = item->first_lsn,
+                                                                    .bytes = item->bytes,
+                                                                    .created_us = item->header.created_us};
+    }
+    shape->durable_lsn = atomic_load(&log->durable_lsn);
+    shape->first_lsn = atomic_load(&log->first_lsn);
+    shape->end_bytes = log->look_end_bytes;
+    return 0;
+}
+
 static int load_other(struct varve_log *log, struct vv_shape *shape, struct varve_error *ret_error)
 {
     struct vv_chain chain;
-    int rc = vv_chain_load(&chain, log->io, log->dir, ret_error);
+    int rc;
 
+    if (log->plain)
+        return load_plain(log, shape, ret_error);
+    rc = vv_chain_load(&chain, log->io, log->dir, ret_error);
     if (rc != 0)
         return rc;
     shape->facts = vv_alloc_array(chain.count + 1, sizeof *shape->facts);

@@ -35,14 +35,13 @@ struct reading {
     uint32_t log_seed;
 };
 
+/* r->dir is open. */
 static int open_reading(struct reading *r, const char *path, struct varve_keys *keys,
                         struct varve_error *ret_error)
 {
     bool live = false;
-    int rc = vv_inspect_open_dir(path, r->io, &r->dir, ret_error);
+    int rc;
 
-    if (rc != 0)
-        return rc;
     rc = vv_chain_load(&r->chain, r->io, r->dir, ret_error);
     r->chain.keys = keys;
     if (rc == 0 && r->chain.manifest_rc == VARVE_E_NOT_FOUND && r->chain.count == 0)
@@ -289,6 +288,18 @@ static void finish_found(struct reading *r, uint64_t start_us)
     }
 }
 
+static int give_result(const char *path, int rc, struct varve_verify_result *result,
+                       struct varve_verify_result *ret_result, struct varve_error *ret_error)
+{
+    if (rc == 0) {
+        result->size = ret_result->size;
+        memcpy(ret_result, result, vv_min_u64(ret_result->size, sizeof *result));
+    } else {
+        vv_error_wrap(ret_error, "%s", path);
+    }
+    return rc;
+}
+
 int varve_verify(const char *path, const struct varve_options *options, varve_damage_fn damage,
                  void *damage_arg, struct varve_verify_result *ret_result, struct varve_error *ret_error)
 {
@@ -300,6 +311,7 @@ int varve_verify(const char *path, const struct varve_options *options, varve_da
         .result = &result,
         .found = &result.found,
     };
+    const struct varve_format *format;
     uint64_t start_us;
     int rc;
 
@@ -308,6 +320,14 @@ int varve_verify(const char *path, const struct varve_options *options, varve_da
     vv_options_copy(options, &known);
     r.io = known.io ? known.io : varve_io_system();
     start_us = r.io->monotonic_us(r.io);
+    rc = vv_inspect_find(path, r.io, known.format, &r.dir, &format, ret_error);
+    if (rc != 0)
+        return rc;
+    if (format) {
+        rc = vv_plain_verify(r.io, r.dir, format, &known, damage, damage_arg, &result, ret_error);
+        r.io->dir_close(r.io, r.dir);
+        return give_result(path, rc, &result, ret_result, ret_error);
+    }
     rc = open_reading(&r, path, known.keys, ret_error);
     if (rc != 0)
         return rc;
@@ -322,14 +342,9 @@ int varve_verify(const char *path, const struct varve_options *options, varve_da
         result.writer_alive = r.walk.live;
         rc = count_superseded(&r, ret_error);
     }
-    if (rc == 0) {
-        result.size = ret_result->size;
-        memcpy(ret_result, &result, vv_min_u64(ret_result->size, sizeof result));
-    } else {
-        vv_error_wrap(ret_error, "%s", path);
-    }
+    snprintf(result.format, sizeof result.format, "%s", varve_format_at(0)->name);
     close_reading(&r);
-    return rc;
+    return give_result(path, rc, &result, ret_result, ret_error);
 }
 
 /* -- info -- */
@@ -400,17 +415,41 @@ static int info_frames(struct reading *r, struct varve_info *info, struct varve_
     return 0;
 }
 
-int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret_info,
-                   struct varve_error *ret_error)
+static int give_info(const char *path, int rc, struct varve_info *info, struct varve_info *ret_info,
+                     struct varve_error *ret_error)
+{
+    if (rc == 0) {
+        info->size = ret_info->size;
+        memcpy(ret_info, info, vv_min_u64(ret_info->size, sizeof *info));
+    } else {
+        vv_error_wrap(ret_error, "%s", path);
+    }
+    return rc;
+}
+
+int varve_info_read(const char *path, const struct varve_options *options, struct varve_info *ret_info,
+                    struct varve_error *ret_error)
 {
     struct varve_verify_result result = {.size = sizeof result};
-    struct reading r = {.io = io ? io : varve_io_system(), .result = &result, .found = &result.found};
+    struct reading r = {.result = &result, .found = &result.found};
     struct varve_info info = {.size = 0};
     bool alive;
+    const struct varve_format *format;
+    struct varve_options known;
     int rc;
 
     if (!path || !*path || !ret_info || ret_info->size < sizeof ret_info->size)
         return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a path and a place for the result are needed");
+    vv_options_copy(options, &known);
+    r.io = known.io ? known.io : varve_io_system();
+    rc = vv_inspect_find(path, r.io, known.format, &r.dir, &format, ret_error);
+    if (rc != 0)
+        return rc;
+    if (format) {
+        rc = vv_plain_info(r.io, r.dir, format, &info, ret_error);
+        r.io->dir_close(r.io, r.dir);
+        return give_info(path, rc, &info, ret_info, ret_error);
+    }
     rc = open_reading(&r, path, NULL, ret_error);
     if (rc != 0)
         return rc;
@@ -423,12 +462,15 @@ int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret
     info.writer_alive = alive;
     if (rc == 0)
         rc = info_frames(&r, &info, ret_error);
-    if (rc == 0) {
-        info.size = ret_info->size;
-        memcpy(ret_info, &info, vv_min_u64(ret_info->size, sizeof info));
-    } else {
-        vv_error_wrap(ret_error, "%s", path);
-    }
+    snprintf(info.format, sizeof info.format, "%s", varve_format_at(0)->name);
     close_reading(&r);
-    return rc;
+    return give_info(path, rc, &info, ret_info, ret_error);
+}
+
+int varve_info_get(const char *path, struct varve_io *io, struct varve_info *ret_info,
+                   struct varve_error *ret_error)
+{
+    const struct varve_options options = {.size = sizeof options, .io = io};
+
+    return varve_info_read(path, &options, ret_info, ret_error);
 }

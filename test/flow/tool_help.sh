@@ -3,7 +3,7 @@
 # are the same in the program, the manual and the completion.
 . "${VARVE_SOURCE:?}/test/lib/tool.sh"
 
-subs=(append cat tail dump verify stat trim pin lost repair kv snapshot keygen train rekey bench)
+subs=(append cat tail dump verify stat trim pin lost repair kv snapshot formats keygen train rekey bench)
 man=$VARVE_SOURCE/docs/man
 
 expect 0 "$VARVE" --help
@@ -39,9 +39,13 @@ for sub in "${subs[@]}"; do
     expect 0 "$VARVE" "$sub" -h
     expect_same help out
 
-    expect 2 "$VARVE" "$sub"
+    if [[ $sub == formats ]]; then
+        expect 2 "$VARVE" "$sub" dir
+    else
+        expect 2 "$VARVE" "$sub"
+        expect_text err "^varve $sub: .*(DIR|FILE).* is missing"
+    fi
     expect_empty out
-    expect_text err "^varve $sub: .*(DIR|FILE).* is missing"
     expect_text err "^see 'varve $sub --help'"
     expect_equal 2 "$(wc -l <err)" "lines of a usage error of $sub"
     expect 2 "$VARVE" "$sub" --nothing dir

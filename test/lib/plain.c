@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/plain.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "lib/bytes.h"
 #include "lib/hex.h"
@@ -97,4 +101,69 @@ void test_plain_tear(const struct test_plain_torn *torn, const char *to)
     } else if (sscanf(torn->edit, "put %lu %255s", &at, hex) == 2) {
         test_bytes_patch(to, torn->file, at, bytes, test_hex(hex, bytes));
     }
+}
+
+char test_plain_path[32];
+
+const char *test_plain_next(void)
+{
+    static unsigned count;
+
+    snprintf(test_plain_path, sizeof test_plain_path, "log-%u", count++);
+    return test_plain_path;
+}
+
+void test_plain_fresh(const char *format)
+{
+    test_plain_copy(test_plain_small(format), test_plain_next());
+}
+
+static void on_message(void *arg, enum varve_message_level level, const char *text)
+{
+    struct test_plain_reader *r = arg;
+
+    assert_int_equal(level, VARVE_MESSAGE_WARNING);
+    r->warnings++;
+    snprintf(r->warning, sizeof r->warning, "%s", text);
+}
+
+int test_plain_open(struct test_plain_reader *r, const char *format, enum varve_policy at_open,
+                    enum varve_policy policy)
+{
+    struct varve_options options = {.size = sizeof options, .flags = VARVE_OPEN_READ_ONLY};
+
+    memset(r, 0, sizeof *r);
+    options.format = format;
+    options.policy = at_open;
+    options.message = on_message;
+    options.message_arg = r;
+    int rc = varve_open(test_plain_path, &options, &r->log, &r->error);
+    if (rc == 0) {
+        rc = varve_cursor_open(r->log, policy, &r->cursor, &r->error);
+    }
+    return rc;
+}
+
+void test_plain_shut(struct test_plain_reader *r)
+{
+    varve_cursor_close(r->cursor);
+    assert_int_equal(varve_close(r->log, NULL), 0);
+    memset(r, 0, sizeof *r);
+}
+
+int test_plain_read_on(struct test_plain_reader *r, unsigned *ret_records)
+{
+    struct varve_entry entry;
+    unsigned records = 0;
+    int rc;
+
+    while ((rc = varve_cursor_next(r->cursor, &entry)) == 0) {
+        records++;
+    }
+    if (rc < 0) {
+        varve_cursor_error(r->cursor, &r->error);
+        assert_int_equal(varve_cursor_next(r->cursor, &entry), rc);
+    }
+    *ret_records = records;
+    return rc;
 }

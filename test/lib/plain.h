@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "varve/varve.h"
+
 struct test_plain {
     const char *format, *name;
     unsigned records;
@@ -39,5 +41,26 @@ struct test_plain_torn {
 int test_plain_torn_at(unsigned index, struct test_plain_torn *ret_torn);
 /* Makes it in the new directory `to`. */
 void test_plain_tear(const struct test_plain_torn *torn, const char *to);
+
+/* The log at hand: a new directory in the working directory for each, which is not made. */
+extern char test_plain_path[32];
+const char *test_plain_next(void);
+/* The small sample of that format, at the next one. */
+void test_plain_fresh(const char *format);
+
+/* That log open read-only, and a cursor; `error`: of what failed last. */
+struct test_plain_reader {
+    struct varve_log *log;
+    struct varve_cursor *cursor;
+    struct varve_error error;
+    unsigned warnings;
+    char warning[512]; /* the last one */
+};
+
+int test_plain_open(struct test_plain_reader *reader, const char *format, enum varve_policy at_open,
+                    enum varve_policy policy);
+void test_plain_shut(struct test_plain_reader *reader);
+/* Reads to the end: what ended it. */
+int test_plain_read_on(struct test_plain_reader *reader, unsigned *ret_records);
 
 #endif

@@ -76,7 +76,7 @@ static struct vv_damage damage(uint64_t first, uint64_t last, uint64_t offset, u
 static int add(uint64_t first, uint64_t last, uint64_t offset, uint64_t end, struct varve_error *ret_error)
 {
     const struct vv_damage d = damage(first, last, offset, end);
-    return vv_lost_add(&place.lost, place.io, place.dir, &d, ret_error);
+    return vv_lost_add(&place.lost, place.io, place.dir, place.dir, &d, ret_error);
 }
 
 static void reload(void)

@@ -67,21 +67,10 @@ static int read_on(struct place *p)
     return rc;
 }
 
-/* The log at hand: a directory of its own for each, below the test's. */
-static char log_path[32];
-
-static const char *next_log(void)
-{
-    static unsigned count;
-
-    snprintf(log_path, sizeof log_path, "log-%u", count++);
-    return log_path;
-}
-
 /* The log at hand: what ends a walk under the policy. */
 static int read_log(struct place *p, const char *format, enum varve_policy policy)
 {
-    start(p, format, log_path, policy);
+    start(p, format, test_plain_path, policy);
     return read_on(p);
 }
 
@@ -94,8 +83,8 @@ static void test_plain_walk__samples_read_as_their_manifests_say(void **state)
         char *line, *manifest = test_plain_manifest(s, &line), text[16384];
         unsigned records = 0;
 
-        test_plain_copy(s, next_log());
-        start(&p, s->format, log_path, VARVE_POLICY_DEFAULT);
+        test_plain_copy(s, test_plain_next());
+        start(&p, s->format, test_plain_path, VARVE_POLICY_DEFAULT);
         int rc;
         while ((rc = vv_plain_walk_next(&p.walk, &record, &p.error)) == 0) {
             size_t at = vv_plain_files_find(&p.files, record.number);
@@ -126,8 +115,8 @@ static void test_plain_walk__torn_tails(void **state)
     (void)state;
     struct test_plain_torn torn;
     for (unsigned i = 0; test_plain_torn_at(i, &torn); i++) {
-        test_plain_tear(&torn, next_log());
-        uint64_t before = test_bytes_dir_sum(log_path);
+        test_plain_tear(&torn, test_plain_next());
+        uint64_t before = test_bytes_dir_sum(test_plain_path);
         for (int policy = VARVE_POLICY_DEFAULT; policy <= VARVE_POLICY_SKIP; policy++) {
             struct place p;
             int rc = read_log(&p, torn.format, (enum varve_policy)policy);
@@ -148,7 +137,7 @@ static void test_plain_walk__torn_tails(void **state)
             }
             end(&p);
         }
-        assert_int_equal(test_bytes_dir_sum(log_path), before);
+        assert_int_equal(test_bytes_dir_sum(test_plain_path), before);
     }
 }
 
@@ -174,8 +163,8 @@ static void test_plain_walk__damage_in_the_middle(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
         const struct damage *d = &damages[i];
-        test_plain_copy(test_plain_small(d->format), next_log());
-        test_bytes_flip(log_path, d->file, d->offset, 3);
+        test_plain_copy(test_plain_small(d->format), test_plain_next());
+        test_bytes_flip(test_plain_path, d->file, d->offset, 3);
         for (int policy = VARVE_POLICY_DEFAULT; policy <= VARVE_POLICY_SKIP; policy++) {
             struct place p;
             int rc = read_log(&p, d->format, (enum varve_policy)policy);

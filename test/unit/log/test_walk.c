@@ -157,7 +157,7 @@ static void test_walk__policies(void **state)
     assert_int_equal(vv_walk_next(&walk, &frame, &error), VARVE_E_NOSPC);
     close_walk();
     /* What was accepted before is passed over under every policy. */
-    struct vv_lost_range range = {3, 3, false};
+    struct vv_lost_range range = {.first = 3, .last = 3, false};
     struct vv_lost accepted = {.ranges = &range, .count = 1};
     open_walk(0, VARVE_POLICY_HALT);
     walk.accepted = &accepted;
