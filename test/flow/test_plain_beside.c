@@ -173,12 +173,110 @@ static void test_plain_beside__a_lock(void **state)
     io->dir_close(io, dir);
 }
 
+/* -- VARVE -- */
+
+static void gone(const char *name)
+{
+    struct varve_io *io = varve_io_system();
+    char folder[64];
+    struct varve_dir *dir;
+
+    snprintf(folder, sizeof folder, "%s/WAL", test_plain_path);
+    assert_int_equal(io->dir_open(io, NULL, folder, 0, &dir, NULL), 0);
+    assert_int_equal(io->unlink(io, dir, name), 0);
+    io->dir_close(io, dir);
+}
+
+static void put_side(const struct vv_side *side)
+{
+    struct varve_io *io = varve_io_system();
+    struct varve_dir *dir;
+
+    assert_int_equal(io->dir_open(io, NULL, test_plain_path, 0, &dir, NULL), 0);
+    assert_int_equal(vv_plain_side_write(io, dir, side, NULL), 0);
+    io->dir_close(io, dir);
+}
+
+/* The first and the last LSN that there are; or what refuses. */
+static int bounds(uint64_t *ret_first, uint64_t *ret_last)
+{
+    struct test_plain_reader r;
+    unsigned records;
+    int rc = test_plain_open(&r, NULL, VARVE_POLICY_TRUNCATE, VARVE_POLICY_TRUNCATE);
+
+    assert_int_equal(rc, 0);
+    *ret_first = varve_first_lsn(r.log);
+    *ret_last = varve_last_lsn(r.log);
+    rc = test_plain_read_on(&r, &records);
+    if (rc == VARVE_END) {
+        assert_int_equal(records, *ret_last - *ret_first + 1);
+        assert_int_equal(varve_cursor_seek_lsn(r.cursor, *ret_first), 0);
+        next_is(&r, *ret_first);
+        if (*ret_first > 1) {
+            assert_int_equal(varve_cursor_seek_lsn(r.cursor, *ret_first - 1), VARVE_E_TRIMMED);
+        }
+    }
+    test_plain_shut(&r);
+    return rc;
+}
+
+static void test_plain_beside__lsns_over_trims(void **state)
+{
+    (void)state;
+    struct vv_side side = {.format = "stra", .first = 1, .first_lsn = 101};
+    uint64_t first, last, second;
+
+    /* The records of each file: LSNs 1 to 20 in three. */
+    test_plain_fresh("stra");
+    gone("wal-000001.seg");
+    assert_int_equal(bounds(&first, &last), VARVE_END);
+    assert_int_equal(first, 1); /* nothing tells more */
+    second = 20 - last + 1;
+    test_plain_fresh("stra");
+    put_side(&side);
+    assert_int_equal(bounds(&first, &last), VARVE_END);
+    assert_int_equal(first, 101);
+    assert_int_equal(last, 120);
+    /* Trimmed, and the file not removed yet. */
+    side = (struct vv_side){.format = "stra", .first = 2, .first_lsn = 100 + second};
+    put_side(&side);
+    assert_int_equal(bounds(&first, &last), VARVE_END);
+    assert_int_equal(first, 100 + second);
+    assert_int_equal(last, 120);
+    gone("wal-000001.seg");
+    assert_int_equal(bounds(&first, &last), VARVE_END);
+    assert_int_equal(first, 100 + second);
+    /* Another program removes files: counted back from the anchor. */
+    test_plain_fresh("stra");
+    side = (struct vv_side){.format = "stra", .first = 1, .first_lsn = 101, .anchor = 3, .anchor_lsn = 121};
+    put_side(&side);
+    assert_int_equal(bounds(&first, &last), VARVE_END);
+    assert_int_equal(first, 101);
+    gone("wal-000001.seg");
+    assert_int_equal(bounds(&first, &last), VARVE_END);
+    assert_int_equal(first, 100 + second);
+    assert_int_equal(last, 120);
+    /* The anchor is the file before the first that is left. */
+    side.anchor = 1;
+    side.anchor_lsn = 150;
+    put_side(&side);
+    assert_int_equal(bounds(&first, &last), VARVE_END);
+    assert_int_equal(first, 150);
+    /* And where it is none of these, nothing is guessed. */
+    gone("wal-000002.seg");
+    assert_int_equal(bounds(&first, &last), VARVE_E_MISSING_SEGMENT);
+    side.anchor_lsn = 0;
+    put_side(&side);
+    assert_int_equal(bounds(&first, &last), VARVE_E_MISSING_SEGMENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_beside__a_writer),
         cmocka_unit_test(test_plain_beside__a_rotation),
         cmocka_unit_test(test_plain_beside__a_lock),
+        cmocka_unit_test(test_plain_beside__lsns_over_trims),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
