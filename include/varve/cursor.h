@@ -2,7 +2,8 @@
 /*
  * Reading. A cursor gives the records of a log in the order of their LSNs, each one checked against its
  * checksum, never one past the durable LSN. On a log that another process is writing (opened read-only here)
- * it goes as far as what is vouched for as durable.
+ * it goes as far as what is vouched for as durable. In the formats of others nothing vouches: there all that
+ * is sound is given (docs/FORMATS.md).
  *
  * Threads: one thread at a time for a cursor; several cursors of one log at once. Close cursors before the
  * log.
@@ -26,7 +27,8 @@ struct varve_cursor;
 /* A record as read. `data` and the struct's content are the cursor's, valid until its next call. */
 struct varve_entry {
     uint64_t lsn;
-    uint64_t time_us; /* microseconds since 1970 UTC, never decreasing with the LSN */
+    uint64_t time_us; /* microseconds since 1970 UTC, never decreasing with the LSN; in a format of others as
+                         it is there, 0 where there is none */
     const void *data;
     size_t data_bytes;
     uint8_t type;
@@ -34,7 +36,7 @@ struct varve_entry {
     uint64_t txn_id;
     uint8_t origin[VARVE_ORIGIN_BYTES];
     uint64_t segment; /* where it lies: segment number, byte offset of its frame, and of itself in the frame's
-                         body */
+                         body; in a format of others frame_offset is that of the record */
     uint64_t frame_offset;
     uint64_t record_offset;
 };
@@ -57,7 +59,8 @@ VARVE_API void varve_cursor_close(struct varve_cursor *cursor);
  * CORRUPT HOLE MISSING_SEGMENT FOREIGN. */
 VARVE_API int varve_cursor_seek_lsn(struct varve_cursor *cursor, uint64_t lsn);
 
-/* The next record will be the first whose time is `time_us` or later. Errors: as seek_lsn. */
+/* The next record will be the first whose time is `time_us` or later. Errors: as seek_lsn, UNSUPPORTED (the
+ * log's format has no times). */
 VARVE_API int varve_cursor_seek_time(struct varve_cursor *cursor, uint64_t time_us);
 
 /*

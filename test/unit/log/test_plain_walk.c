@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "log/plain_walk.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/bytes.h"
+#include "lib/fault.h"
 #include "lib/plain.h"
 #include "lib/render.h"
 #include "log/plain_side.h"
@@ -190,12 +192,122 @@ static void test_plain_walk__damage_in_the_middle(void **state)
     }
 }
 
+/* A block of zeros inside a record, and sound ones behind it: where pages are written back in any order that
+ * is what a power cut leaves, elsewhere a lost block. */
+static void test_plain_walk__blocks_out_of_order(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *file;
+        uint64_t zeros, record;
+        unsigned before;
+    } cases[] = {{"wlog", "wal/wal_000002.log", 2560, 2105, 14}, {"lfwal", "wal.log", 1024, 291, 4}};
+    for (size_t i = 0; i < 2; i++) {
+        bool cut = i == 0;
+        struct place p;
+
+        test_plain_copy(test_plain_small(cases[i].format), test_plain_next());
+        test_bytes_fill(test_plain_path, cases[i].file, cases[i].zeros, 512, 0);
+        int rc = read_log(&p, cases[i].format, VARVE_POLICY_TRUNCATE);
+        assert_int_equal(rc, cut ? VARVE_END : VARVE_E_CORRUPT);
+        assert_int_equal(p.walk.damage.verdict, cut ? VARVE_VERDICT_TORN : VARVE_VERDICT_CORRUPT);
+        assert_int_equal(p.walk.damage.offset, cases[i].record);
+        assert_int_equal(p.walk.records, cases[i].before);
+        assert_non_null(
+            strstr(p.walk.damage.message, cut ? "5 records behind them are given up" : "a block is lost"));
+        if (cut) {
+            assert_int_equal(p.walk.end.torn, p.walk.end.bytes - cases[i].record);
+        }
+        end(&p);
+        assert_int_equal(read_log(&p, cases[i].format, VARVE_POLICY_HALT),
+                         cut ? VARVE_E_TORN : VARVE_E_CORRUPT);
+        end(&p);
+        assert_int_equal(read_log(&p, cases[i].format, VARVE_POLICY_SKIP), VARVE_END);
+        assert_int_equal(p.walk.records, 19);
+        assert_int_equal(p.walk.lost, 1);
+        end(&p);
+    }
+}
+
+/* In formats without numbers two records that are damaged side by side count two, and a stretch without a
+ * length that helps counts one. */
+static void test_plain_walk__skipped_regions_are_counted(void **state)
+{
+    (void)state;
+    static const uint8_t length[4] = {0, 0, 0, 1}; /* below any */
+    struct place p;
+
+    test_plain_copy(test_plain_small("dbkv"), test_plain_next());
+    test_bytes_flip(test_plain_path, "wal-1795178697.log", 60, 0);
+    test_bytes_flip(test_plain_path, "wal-1795178697.log", 100, 0);
+    test_bytes_patch(test_plain_path, "wal-1795178697.log", 121, length, sizeof length);
+    assert_int_equal(read_log(&p, "dbkv", VARVE_POLICY_DEFAULT), VARVE_END);
+    assert_int_equal(p.told, 3);
+    assert_int_equal(p.walk.records, 17);
+    assert_int_equal(p.walk.lost, 3);
+    assert_int_equal(p.damages[1].offset, 76);
+    assert_int_equal(p.damages[2].offset, 121);
+    assert_int_equal(p.damages[2].end_offset, 277);
+    end(&p);
+    /* aero's numbers say how many are gone. */
+    test_plain_copy(test_plain_small("aero"), test_plain_next());
+    test_bytes_patch(test_plain_path, "wal/wal.log", 57, length, sizeof length);
+    test_bytes_flip(test_plain_path, "wal/wal.log", 130, 0);
+    assert_int_equal(read_log(&p, "aero", VARVE_POLICY_SKIP), VARVE_END);
+    assert_int_equal(p.walk.records, 18);
+    assert_int_equal(p.walk.lost, 2);
+    assert_int_equal(p.walk.next_lsn, 21);
+    end(&p);
+}
+
+/* A read that fails is an error under every policy, at whatever call. */
+static void test_plain_walk__read_errors(void **state)
+{
+    (void)state;
+    bool failed = true;
+
+    test_plain_copy(test_plain_small("stra"), test_plain_next());
+    test_bytes_flip(test_plain_path, "WAL/wal-000001.seg", 150, 3);
+    for (long n = 0; failed; n++) {
+        struct vv_plain_files files;
+        struct vv_plain_walk walk;
+        struct vv_plain_record record;
+        struct varve_error error;
+        struct test_fault fault;
+        struct varve_dir *dir;
+
+        assert_true(n < 300);
+        test_fault_init(&fault, varve_io_system());
+        assert_int_equal(fault.pass.io.dir_open(&fault.pass.io, NULL, test_plain_path, 0, &dir, NULL), 0);
+        test_fault_fail_after(&fault, n, EIO);
+        int rc = vv_plain_files_load(&files, varve_format_get("stra"), &fault.pass.io, dir, &error);
+        bool facts = rc == 0 && (files.meta_rc == VARVE_E_IO || files.side_rc == VARVE_E_IO);
+        if (rc == 0) {
+            vv_plain_walk_init(&walk, &files, VARVE_POLICY_SKIP);
+            while ((rc = vv_plain_walk_next(&walk, &record, &error)) == 0) {
+                ;
+            }
+            assert_true(rc != VARVE_END || walk.records == 19);
+            vv_plain_walk_free(&walk);
+            vv_plain_files_free(&files);
+        }
+        failed = test_fault_left(&fault) < 0;
+        test_fault_disarm(&fault);
+        fault.pass.io.dir_close(&fault.pass.io, dir);
+        test_fault_close(&fault);
+        assert_true(facts || rc == (failed ? VARVE_E_IO : VARVE_END));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_walk__samples_read_as_their_manifests_say),
         cmocka_unit_test(test_plain_walk__torn_tails),
         cmocka_unit_test(test_plain_walk__damage_in_the_middle),
+        cmocka_unit_test(test_plain_walk__blocks_out_of_order),
+        cmocka_unit_test(test_plain_walk__skipped_regions_are_counted),
+        cmocka_unit_test(test_plain_walk__read_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
