@@ -111,7 +111,8 @@ static int list(struct vv_plain_files *files, struct listing *l, struct varve_er
         return vv_error_set(ret_error, VARVE_E_IO, -rc, "the directory cannot be read");
     if (!files->folder && (l->count > 0 || l->unborn))
         files->folder = files->dir;
-    qsort(l->items, l->count, sizeof *l->items, by_number);
+    if (l->count > 1)
+        qsort(l->items, l->count, sizeof *l->items, by_number);
     return 0;
 }
 
@@ -286,7 +287,7 @@ static void drop_stale(struct vv_plain_files *files, struct listing *l)
     size_t stale = 0;
 
     files->stale = 0;
-    if (files->side_rc != 0)
+    if (files->side_rc != 0 || l->count == 0)
         return;
     while (stale < l->count && l->items[stale].number < files->side.first)
         stale++;
