@@ -39,6 +39,8 @@
 #define KEY_METRICS_FILE  (CLI_LONG + 17)
 #define KEY_CODEC         (CLI_LONG + 18)
 #define KEY_DICTIONARY    (CLI_LONG + 19)
+#define KEY_FORMAT        (CLI_LONG + 20)
+#define KEY_PRESET        (CLI_LONG + 21)
 
 #define APPEND_THREADS_MAX 1024
 #define APPEND_BATCH_MAX   65536
@@ -59,6 +61,11 @@ static const struct cli_option append_options[] = {
      "take up to N records at a time (default: what\n"
      "the input has ready, up to 4096); 1 commits\nrecord by record"},
     {'q', "quiet", NULL, "no summary"},
+    {KEY_FORMAT, "format", "NAME",
+     "of the log: varve (default of a new log), stra,\nwlog, aero, dbkv, lfwal; --framed input fits best"},
+    {KEY_PRESET, "preset", "NAME",
+     "format, durability, backend, policy and sizes\nas that format's own program has them; other\noptions "
+     "go before it"},
     {KEY_NO_CREATE, "no-create", NULL, "fail where there is no log"},
     {KEY_POLICY, "policy", "POLICY", "what opening does at damage: truncate\n(default), halt, skip"},
     {KEY_CODEC, "codec", "NAME[:LEVEL]",
@@ -67,10 +74,10 @@ static const struct cli_option append_options[] = {
     {KEY_DICTIONARY, "dictionary", "FILE",
      "for zstd, made by 'varve train'; becomes part of\nthe log; '-': none any more"},
     KEYING_OPTIONS,
-    {KEY_SEGMENT_BYTES, "segment-bytes", "SIZE", "size of new segments (64M)"},
+    {KEY_SEGMENT_BYTES, "segment-bytes", "SIZE", "size of new segments (64M; 1M in wlog, 1G in\ndbkv)"},
     {KEY_RECORD_MAX, "record-max", "SIZE", "size of the largest record (64M)"},
     {KEY_SLOT_BYTES, "slot-bytes", "SIZE", "size of a slot, of which there are 16 (1M)"},
-    {KEY_BACKEND, "backend", "NAME", "auto (default), direct, buffered"},
+    {KEY_BACKEND, "backend", "NAME", "auto (default), direct, buffered, mmap (wlog)"},
     {KEY_SYNC_BYTES, "sync-bytes", "SIZE", "buffered: sync after so much (4M)"},
     {KEY_SYNC_INTERVAL, "sync-interval-ms", "N", "interval: sync this often (100)"},
     {KEY_KEEP_SEGMENTS, "keep-segments", "N", "drop older segments than the last N"},
@@ -84,6 +91,7 @@ static const struct cli_option append_options[] = {
 
 struct append {
     const char *path; /* [const after the options, down to `log`] */
+    const char *preset;
     struct varve_options options;
     struct feed feed;
     enum ack_form ack_form;
@@ -273,7 +281,7 @@ static void append_set_limits(struct append *append)
         if (append->feed.batch_bytes > stats.slot_bytes / 2)
             append->feed.batch_bytes = stats.slot_bytes / 2;
     }
-    if (append->options.durability == VARVE_STRICT)
+    if (stats.durability == VARVE_STRICT)
         append->feed.batch_records = 1;
     append->feed.copies = append->threads > 1;
 }
@@ -367,11 +375,14 @@ static void append_log_option(struct varve_options *options, struct cli *cli, in
     case KEY_DICTIONARY:
         keying_dictionary(cli, options);
         break;
+    case KEY_FORMAT:
+        options->format = cli->value;
+        break;
     case KEY_NO_CREATE:
         options->flags |= VARVE_OPEN_MUST_EXIST;
         break;
     case KEY_SEGMENT_BYTES:
-        options->segment_bytes = cli_size(cli, 1u << 20, UINT64_C(4) << 30);
+        options->segment_bytes = cli_size(cli, 1024, UINT64_C(4) << 30);
         break;
     case KEY_RECORD_MAX:
         options->record_max = cli_size(cli, 1, 1u << 30);
@@ -405,6 +416,25 @@ static void append_log_option(struct varve_options *options, struct cli *cli, in
     }
 }
 
+/* What was not set by itself is as the preset has it. */
+static bool append_apply_preset(struct append *append)
+{
+    struct varve_options preset = {.size = sizeof preset}, *o = &append->options;
+
+    if (!append->preset)
+        return true;
+    if (varve_options_preset(&preset, append->preset) != 0)
+        return false;
+    o->format = o->format ? o->format : preset.format;
+    o->durability = o->durability ? o->durability : preset.durability;
+    o->backend = o->backend ? o->backend : preset.backend;
+    o->policy = o->policy ? o->policy : preset.policy;
+    o->segment_bytes = o->segment_bytes ? o->segment_bytes : preset.segment_bytes;
+    o->sync_bytes = o->sync_bytes ? o->sync_bytes : preset.sync_bytes;
+    o->sync_interval_ms = o->sync_interval_ms ? o->sync_interval_ms : preset.sync_interval_ms;
+    return true;
+}
+
 static void append_option(struct append *append, struct cli *cli, int key)
 {
     static const char *const forms[] = {"none", "lsn", "full", NULL};
@@ -431,6 +461,9 @@ static void append_option(struct append *append, struct cli *cli, int key)
     case 'q':
         append->quiet = true;
         break;
+    case KEY_PRESET:
+        append->preset = cli->value;
+        break;
     default:
         append_log_option(&append->options, cli, key);
         break;
@@ -452,6 +485,8 @@ static int append_run(const struct cli_command *command, int argc, char **argv)
     if (!cli_operands(&cli, 1, SIZE_MAX))
         return cli.exit_code;
     append.path = cli.operands[0];
+    if (!append_apply_preset(&append))
+        return say_usage("--preset %s: there is none of that name", append.preset);
     append.options.keys = keying_keys();
     if (cli.operand_count > 1 && append.feed.form != FEED_LINES)
         return say_usage("--null and --framed are for standard input; each FILE is one record");

@@ -12,7 +12,7 @@
 #define CLI_HELP_COLUMN 30
 
 const char *const cli_durabilities[] = {"default", "memory", "buffered", "interval", "group", "strict", NULL};
-const char *const cli_backends[] = {"auto", "direct", "buffered", NULL};
+const char *const cli_backends[] = {"auto", "direct", "buffered", "mmap", NULL};
 const char *const cli_policies[] = {"default", "truncate", "halt", "skip", NULL};
 
 static int cli_has_argument(const struct cli_option *option)

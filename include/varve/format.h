@@ -235,6 +235,9 @@ struct varve_format {
 
     /* What that project calls one of our errors; NULL for a name, or where there is none. */
     const char *(*error_alias)(int code);
+
+    /* -- writing -- */
+    enum varve_durability durability; /* appends wait for no less than this; DEFAULT = for what was asked */
 };
 
 /*

@@ -94,8 +94,7 @@ struct varve_io {
      * -EAGAIN: somebody else holds it. `exclusive` = 0 takes nothing and only asks: 0 = free, -EAGAIN = held.
      */
     int (*lock)(struct varve_io *io, struct varve_file *file, int exclusive);
-    /* Cuts or extends the file. Only for small files of facts (LOCK, MANIFEST), never for a segment in use.
-     */
+    /* Cuts or extends the file. Never called for a segment of the native format. */
     int (*truncate)(struct varve_io *io, struct varve_file *file, uint64_t size_bytes);
 
     /* Microseconds since 1970 UTC; may jump. */
@@ -108,6 +107,16 @@ struct varve_io {
     /* The same clock as monotonic_us, a few milliseconds behind at most, never ahead, and cheap. May be NULL.
      */
     uint64_t (*monotonic_coarse_us)(struct varve_io *io);
+
+    /* Owns blocks for bytes 0..size and leaves what the file holds. -EOPNOTSUPP where it cannot, which NULL
+     * says too: then zeros are written. */
+    int (*own)(struct varve_io *io, struct varve_file *file, uint64_t size_bytes);
+    /* Maps bytes 0..size of a file that is open for writing: what is stored there is in the file for every
+     * reader at once, and durable after `sync`. The file has that size, owns its blocks, and is not cut as
+     * long as it is mapped. Closing it leaves the mapping. Both may be NULL: there is no backend mmap then.
+     */
+    int (*map)(struct varve_io *io, struct varve_file *file, uint64_t size_bytes, void **ret_map);
+    void (*unmap)(struct varve_io *io, void *map, uint64_t size_bytes);
 };
 
 /* The system's own: Linux files. Static, never to be freed. Any thread. */

@@ -65,7 +65,8 @@ struct varve_recovery {
  * is the log, to be freed by varve_close. On failure *ret_log is untouched and *ret_error (may be NULL) says
  * why. Logs in the formats of others (varve/format.h) are told by their bytes, and opened read-only. Errors:
  * INVALID NOMEM IO NOSPC LOCKED CORRUPT TORN HOLE MISSING_SEGMENT FOREIGN VERSION NOT_FOUND EXISTS CODEC
- * NOT_REGULAR FORMAT LIMIT INCOMPLETE UNSUPPORTED (`direct` where the file system cannot; writing in such a format).
+ * NOT_REGULAR FORMAT LIMIT INCOMPLETE UNSUPPORTED (`direct` where the file system cannot; writing in such a
+ * format).
  */
 VARVE_API VARVE_MUST_CHECK int varve_open(const char *path, const struct varve_options *options,
                                           struct varve_log **ret_log, struct varve_error *ret_error);

@@ -66,6 +66,9 @@ enum varve_message_level {
     X(BREAKER_CLOSED, "breaker_closed", INFO, 1, "a probe went through: the log writes again")             \
     X(FRAMES_MOVE, "frames_move", WARNING, 1,                                                              \
       "a segment failed; what is not acknowledged moves to a fresh one")                                   \
+    X(REFUSED, "refused", WARNING, 1, "the log's format cannot hold a record, which was not appended")     \
+    X(FACTS_UNWRITTEN, "facts_unwritten", WARNING, 1,                                                      \
+      "VARVE cannot be written beside a log in another format")                                            \
     X(SNAPSHOT_PASSED, "snapshot_passed", WARNING, 0,                                                      \
       "an engine's snapshot does not check; an older one is taken")                                        \
     X(SNAPSHOT_FAILED, "snapshot_failed", ERROR, 0,                                                        \

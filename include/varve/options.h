@@ -36,6 +36,8 @@ enum varve_backend {
     VARVE_BACKEND_AUTO = 0,     /* direct where the file system can, else buffered */
     VARVE_BACKEND_DIRECT = 1,   /* O_DIRECT, durable by RWF_DSYNC */
     VARVE_BACKEND_BUFFERED = 2, /* page cache, durable by fdatasync */
+    VARVE_BACKEND_MMAP = 3, /* a mapping of the file, durable by fdatasync; only in formats of others whose
+                               files have a fixed size */
 };
 
 /* What opening (or reading) does with a log that does not end cleanly; see docs/RECOVERY.md. */
@@ -136,6 +138,22 @@ struct varve_options {
     const char *format; /* the log's, by its name (varve/format.h): NULL = what is there tells; one that is in
                            another is refused. The string is read during the call only */
 };
+
+/*
+ * Sets the options that make up a preset, and leaves the others as they are. Each value can be set by itself
+ * as well, before or after. Every preset sets `format` to its own name (a static string), `durability`,
+ * `segment_bytes` and `policy`:
+ *
+ *   varve   group, 64 MiB, truncate, backend auto
+ *   stra    strict, 64 MiB, truncate; sync_bytes 4 MiB, for the mode buffered
+ *   wlog    buffered, 1 MiB, truncate, backend mmap
+ *   aero    strict, halt
+ *   dbkv    interval of 100 ms, 1 GiB, skip
+ *   lfwal   group, 64 MiB, truncate; an interval of 10 ms, for the mode interval
+ *
+ * Errors: INVALID (no such preset; options->size is not that of the struct). Any thread.
+ */
+VARVE_API int varve_options_preset(struct varve_options *options, const char *name);
 
 #ifdef __cplusplus
 }

@@ -123,6 +123,7 @@ const struct varve_format vv_format_aero = {
     .head_put = head_put,
     .head_get = head_get,
     .check = check,
+    .durability = VARVE_STRICT,
     .policy = VARVE_POLICY_HALT,
     .removal = VARVE_REMOVE_CUT,
     .meta_name = "checkpoint.json",

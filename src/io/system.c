@@ -35,6 +35,9 @@ struct varve_io *varve_io_system(void)
         .monotonic_us = vv_system_monotonic_us,
         .monotonic_coarse_us = vv_system_monotonic_coarse_us,
         .random = vv_system_random,
+        .own = vv_system_own,
+        .map = vv_system_map,
+        .unmap = vv_system_unmap,
     };
     return &system_io;
 }

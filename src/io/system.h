@@ -71,6 +71,12 @@ int vv_system_sync(struct varve_io *io, struct varve_file *file);
 int vv_system_lock(struct varve_io *io, struct varve_file *file, int exclusive);
 int vv_system_truncate(struct varve_io *io, struct varve_file *file, uint64_t size_bytes);
 
+int vv_system_own(struct varve_io *io, struct varve_file *file, uint64_t size_bytes);
+
+/* system_map.c */
+int vv_system_map(struct varve_io *io, struct varve_file *file, uint64_t size_bytes, void **ret_map);
+void vv_system_unmap(struct varve_io *io, void *map, uint64_t size_bytes);
+
 /* system_clock.c */
 uint64_t vv_system_realtime_us(struct varve_io *io);
 uint64_t vv_system_monotonic_us(struct varve_io *io);

@@ -172,6 +172,23 @@ int vv_system_allocate(struct varve_io *io, struct varve_file *file, uint64_t si
     return errno == EOPNOTSUPP || errno == ENOSYS ? system_write_zeros(file->fd, size_bytes) : -errno;
 }
 
+/* Errors: those of allocate, and -EOPNOTSUPP. Source: fallocate(2), mode 0. */
+int vv_system_own(struct varve_io *io, struct varve_file *file, uint64_t size_bytes)
+{
+    (void)io;
+    int rc = vv_system_check_size(size_bytes);
+    if (rc != 0 || size_bytes == 0) {
+        return rc;
+    }
+    do {
+        rc = fallocate(file->fd, 0, 0, (off_t)size_bytes);
+    } while (rc != 0 && errno == EINTR);
+    if (rc == 0) {
+        return 0;
+    }
+    return errno == ENOSYS ? -EOPNOTSUPP : -errno;
+}
+
 /*
  * fdatasync, also for a new file: it leaves out only what is not needed to read the data back (times), never
  * the size or where the blocks are; the name is dir_sync's. EINTR means that the call ended before it was

@@ -12,10 +12,11 @@
 #include "format/frame.h"
 #include "format/record.h"
 #include "log/metrics.h"
+#include "log/plain_write.h"
 #include "log/stages.h"
 
 /* Length of the payload. Errors: INVALID, TOO_LARGE. */
-static int measure(struct varve_log *log, const struct varve_record *record, uint64_t *ret_bytes)
+static int measure_pieces(struct varve_log *log, const struct varve_record *record, uint64_t *ret_bytes)
 {
     uint64_t bytes = record->data_bytes;
 
@@ -40,8 +41,29 @@ static int measure(struct varve_log *log, const struct varve_record *record, uin
     return 0;
 }
 
-static uint64_t body_bytes(const struct varve_record *record, uint64_t payload_bytes)
+/* Whether a format of others can hold it. Errors: UNSUPPORTED INVALID TOO_LARGE. */
+static int admit(struct varve_log *log, const struct varve_record *record, uint64_t payload_bytes)
 {
+    struct varve_error error;
+    int rc = vv_format_admit(log->plain->format, record, payload_bytes, &error);
+
+    if (rc != 0)
+        vv_tell(log, REFUSED, VV_ABOUT(.code = rc), "not appended: %s", error.message);
+    return rc;
+}
+
+static int measure(struct varve_log *log, const struct varve_record *record, uint64_t *ret_bytes)
+{
+    int rc = measure_pieces(log, record, ret_bytes);
+
+    return rc == 0 && log->plain ? admit(log, record, *ret_bytes) : rc;
+}
+
+static uint64_t body_bytes(const struct varve_log *log, const struct varve_record *record,
+                           uint64_t payload_bytes)
+{
+    if (log->plain)
+        return vv_format_record_bytes(log->plain->format, payload_bytes);
     return vv_record_bytes(payload_bytes, record->flags & VARVE_RECORD_TXN);
 }
 
@@ -74,13 +96,25 @@ static void announce(struct varve_log *log, const struct vv_reservation *r)
         vv_flush_kick(log);
 }
 
+/* A file that grows owns nothing ahead, and what is free is given out for ordinary slots. */
+static int look_for_space(struct varve_log *log, uint64_t payload_bytes)
+{
+    uint64_t needed = payload_bytes + log->ring_limit * log->frame_max, free_bytes;
+
+    if (vv_plain_fixed(log) || log->io->space(log->io, log->plain->files.folder, &free_bytes) != 0)
+        return 0;
+    return free_bytes < needed ? VARVE_E_NOSPC : 0;
+}
+
 static int append_large(struct varve_log *log, const struct varve_record *record, uint64_t payload_bytes,
                         uint64_t now_us, uint64_t *ret_lsn)
 {
     struct vv_large large = {.record = record, .payload_bytes = payload_bytes};
     struct vv_reservation r;
-    int rc = vv_reserve_take(log, body_bytes(record, payload_bytes), 1, VV_RESERVE_LARGE, now_us, &r);
+    int rc = log->plain && !log->in_memory ? look_for_space(log, payload_bytes) : 0;
 
+    if (rc == 0)
+        rc = vv_reserve_take(log, body_bytes(log, record, payload_bytes), 1, VV_RESERVE_LARGE, now_us, &r);
     if (rc != 0)
         return rc;
     large.lsn = r.lsn;
@@ -114,7 +148,7 @@ static int try_append(struct varve_log *log, const struct varve_record *record,
     if (rc != 0)
         return rc;
     now_us = vv_log_record_us(log);
-    bytes = body_bytes(record, payload_bytes);
+    bytes = body_bytes(log, record, payload_bytes);
     if (bytes > log->body_max)
         return append_large(log, record, payload_bytes, now_us, ret_lsn);
     rc = vv_reserve_take(log, bytes, 1,
@@ -179,6 +213,8 @@ static int append_batch(struct varve_log *log, const struct varve_record *record
         return rc;
     if (count == 0 || count > 65536)
         return VARVE_E_INVALID;
+    if (log->plain && count > 1 && log->plain->format->durability == VARVE_STRICT)
+        return VARVE_E_UNSUPPORTED; /* a sync for each record is what the format promises */
     /* Before the sizes: a log that is open read-only has no slots to fit into. */
     rc = atomic_load_explicit(&log->gate, memory_order_relaxed);
     if (rc != 0)
@@ -187,7 +223,7 @@ static int append_batch(struct varve_log *log, const struct varve_record *record
         rc = measure(log, &records[i], &payload_bytes);
         if (rc != 0)
             return rc;
-        bytes += body_bytes(&records[i], payload_bytes);
+        bytes += body_bytes(log, &records[i], payload_bytes);
         if (bytes > log->body_max)
             return VARVE_E_TOO_LARGE;
     }
@@ -198,9 +234,9 @@ static int append_batch(struct varve_log *log, const struct varve_record *record
         return rc;
     offset = r.offset;
     for (size_t i = 0; i < count; i++) {
-        (void)measure(log, &records[i], &payload_bytes);
+        (void)measure_pieces(log, &records[i], &payload_bytes);
         vv_encode_record(log, r.slot, offset, r.lsn + i, &records[i], payload_bytes, now_us);
-        offset += body_bytes(&records[i], payload_bytes);
+        offset += body_bytes(log, &records[i], payload_bytes);
     }
     vv_encode_filled(r.slot, (uint32_t)count);
     if (!wait || !log->leads)

@@ -20,7 +20,7 @@
 #include "log/observer.h"
 #include "log/open.h"
 #include "log/pin.h"
-#include "log/plain.h"
+#include "log/plain_write.h"
 #include "log/prepare.h"
 #include "log/stages.h"
 #include "log/tell.h"
@@ -140,6 +140,8 @@ int varve_close(struct varve_log *log, struct varve_error *ret_error)
         /* Asked now, as a mark may have failed since. */
         if (varve_error_first(log, ret_error) != 0)
             rc = log->first_error.code;
+        else if (rc == 0 && log->plain)
+            vv_plain_finish(log);
         else if (rc == 0)
             rc = note_clean_end(log, ret_error);
         tell_closed(log, rc);

@@ -13,6 +13,7 @@
 #include "base/wait.h"
 #include "format/frame.h"
 #include "format/record.h"
+#include "log/plain.h"
 #include "log/stages.h"
 
 /* The frame's time: that of the first record to get here, and not before the slot was opened, which was after
@@ -41,6 +42,26 @@ static uint32_t delta_us(struct vv_slot *slot, uint64_t now_us)
     return now_us - start > UINT32_MAX ? UINT32_MAX : (uint32_t)(now_us - start);
 }
 
+/* What the engine says of a record in a format of others. The slot's time is for the metrics alone. */
+static struct varve_format_stamp plain_stamp(struct varve_log *log, struct vv_slot *slot, uint64_t lsn,
+                                             uint64_t now_us)
+{
+    (void)frame_time(slot, now_us);
+    return (struct varve_format_stamp){lsn, varve_format_time_of_us(log->plain->format, now_us)};
+}
+
+static void encode_plain_large(struct varve_log *log, struct vv_slot *slot, struct vv_large *large,
+                               uint64_t now_us)
+{
+    const struct varve_format_stamp stamp = plain_stamp(log, slot, large->lsn, now_us);
+    struct vv_format_ends ends;
+
+    vv_format_ends(log->plain->format, large->record, large->payload_bytes, &stamp, &ends);
+    memcpy(large->head, ends.head, sizeof large->head);
+    memcpy(large->tail, ends.tail, sizeof ends.tail);
+    slot->large = large;
+}
+
 void vv_encode_filled(struct vv_slot *slot, uint32_t count)
 {
     atomic_fetch_add(&slot->filled, count);
@@ -52,10 +73,18 @@ void vv_encode_record(struct varve_log *log, struct vv_slot *slot, uint64_t offs
                       const struct varve_record *record, uint64_t payload_bytes, uint64_t now_us)
 {
     uint8_t *at = slot->buffer + VV_FRAME_HEADER_BYTES + offset, *end;
-    size_t head = vv_record_head(at, (uint32_t)payload_bytes, record->type, record->flags,
-                                 delta_us(slot, now_us), record->txn_id, record->origin);
-    uint32_t crc = vv_crc32c(vv_record_seed(log->log_seed, lsn), at + 4, head - 4);
+    size_t head;
+    uint32_t crc;
 
+    if (log->plain) {
+        const struct varve_format_stamp stamp = plain_stamp(log, slot, lsn, now_us);
+
+        vv_format_encode(log->plain->format, record, payload_bytes, &stamp, slot->buffer + offset);
+        return;
+    }
+    head = vv_record_head(at, (uint32_t)payload_bytes, record->type, record->flags, delta_us(slot, now_us),
+                          record->txn_id, record->origin);
+    crc = vv_crc32c(vv_record_seed(log->log_seed, lsn), at + 4, head - 4);
     end = at + head;
     if (record->iov_count == 0) {
         crc = vv_crc32c_copy(crc, end, record->data, record->data_bytes);
@@ -74,6 +103,11 @@ void vv_encode_large(struct varve_log *log, struct vv_slot *slot, struct vv_larg
 {
     const struct varve_record *record = large->record;
     uint32_t crc;
+
+    if (log->plain) {
+        encode_plain_large(log, slot, large, now_us);
+        return;
+    }
 
     large->head_bytes =
         (uint32_t)vv_record_head(large->head, (uint32_t)large->payload_bytes, record->type, record->flags,

@@ -13,6 +13,7 @@
 #include "base/tooth.h"
 #include "base/wait.h"
 #include "log/metrics.h"
+#include "log/plain_write.h"
 #include "log/stages.h"
 #include "log/tell.h"
 #include "log/watch.h"
@@ -77,7 +78,9 @@ static void sync_written(struct varve_log *log)
     segment = log->current->number;
     began_us = log->io->monotonic_us(log->io);
     if (vv_write_sync(log, log->current, &log->flights[VV_FLIGHT_SYNC], &error) != 0) {
-        if (vv_move_claim(log->current))
+        if (log->plain)
+            vv_fail_log(log, &error);
+        else if (vv_move_claim(log->current))
             vv_move_frames(log, &error);
         return;
     }
@@ -99,12 +102,32 @@ static void sync_written(struct varve_log *log)
         vv_watch_tell_slow(log, segment, bytes, now_us - began_us);
 }
 
+/* In formats of others: what has failed does not move. */
+static void write_plain(struct varve_log *log, struct vv_slot *slot)
+{
+    struct varve_error error;
+
+    log->flush_seq++;
+    if (vv_plain_put(log, slot, &error) != 0) {
+        log->unsynced_bytes = 0;
+        atomic_store(&slot->progress, VV_PROGRESS_FAILED);
+        vv_fail_log(log, &error);
+        return;
+    }
+    atomic_store(&slot->progress, VV_PROGRESS_WRITTEN);
+    log->unsynced_bytes += slot->body_bytes;
+}
+
 static void write_slot(struct varve_log *log, struct vv_slot *slot)
 {
     struct varve_error error;
 
     vv_reserve_close(log, slot);
     vv_seal_gather(log, slot);
+    if (log->plain) {
+        write_plain(log, slot);
+        return;
+    }
     /* The next segment is started only when this one is durable. */
     if (atomic_load(&log->room_bytes) < slot->frame_bytes)
         sync_written(log);

@@ -40,6 +40,7 @@ struct vv_segment {
     uint64_t capacity;
     uint64_t salt;
     uint64_t base_lsn; /* [place] set when the first frame is placed */
+    uint8_t *map;      /* [const while it is written] backend mmap: the file's bytes; else NULL */
     uint32_t sector_bytes;
     uint32_t seed;        /* checksum state after the salt */
     bool reused;          /* bytes of an earlier life may lie in it */

@@ -33,7 +33,7 @@
 #include "log/metrics.h"
 #include "log/options.h"
 #include "log/pin.h"
-#include "log/plain.h"
+#include "log/plain_write.h"
 #include "log/prepare.h"
 #include "log/recover.h"
 #include "log/stages.h"
@@ -55,11 +55,26 @@ static void init_words(struct varve_log *log)
     atomic_store(&log->ready_wanted, 1);
 }
 
+/* The format of others that the caller names; NULL = none. */
+static const struct varve_format *named_plain(const struct varve_log *log)
+{
+    const struct varve_format *format = log->options.format ? varve_format_get(log->options.format) : NULL;
+
+    return format && !(format->traits & VARVE_FORMAT_NATIVE) ? format : NULL;
+}
+
+/* In the mode `memory` a log in a format of others touches no file: log->dir stays NULL where there is none.
+ */
 static int open_dir(struct varve_log *log, struct varve_error *ret_error)
 {
-    int create = !(log->options.flags & (VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST)), created = 0;
-    int rc = log->io->dir_open(log->io, NULL, log->path, create, &log->dir, &created);
+    int create = !(log->options.flags & (VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST)), created = 0, rc;
+    bool no_file = log->in_memory && named_plain(log);
 
+    if (no_file)
+        create = 0;
+    rc = log->io->dir_open(log->io, NULL, log->path, create, &log->dir, &created);
+    if (rc == -ENOENT && no_file && !(log->options.flags & VARVE_OPEN_MUST_EXIST))
+        return 0;
     if (rc == -ENOENT && create)
         return vv_error_set(ret_error, VARVE_E_NOT_FOUND, ENOENT, "the directory above it does not exist");
     if (rc == -ENOENT)
@@ -128,21 +143,40 @@ static int settle_manifest(struct varve_log *log, const struct vv_chain *chain, 
     return log->in_memory ? 0 : vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
 }
 
-static int make_slots(struct varve_log *log, uint64_t next_lsn, struct varve_error *ret_error)
+/* How many slots are in use at once, and how much of each. */
+static void size_slots(struct varve_log *log)
 {
     const struct varve_options *o = &log->options;
     uint32_t overhead = log->codec ? log->codec->overhead : 0;
-    struct vv_slot *dummy;
+    uint64_t room = UINT64_MAX;
 
-    log->slot_mask = o->slot_count - 1;
-    log->crowd_count = (unsigned)vv_min_u64((uint64_t)sysconf(_SC_NPROCESSORS_ONLN), VV_CROWDS);
     log->ring_limit = o->slot_count;
     /* What is not synced is in slots: in this mode no more of them than sync_bytes. Two at least: one fills
      * while the other is written. */
     if (o->durability == VARVE_BUFFERED && o->sync_bytes / o->slot_bytes < log->ring_limit)
         log->ring_limit = vv_max_u64(o->sync_bytes / o->slot_bytes, 2);
-    log->body_max = o->slot_bytes - VV_FRAME_HEADER_BYTES - overhead;
-    log->frame_max = vv_frame_bytes(log->body_max + overhead, log->sector_bytes);
+    if (!log->plain) {
+        log->body_max = o->slot_bytes - VV_FRAME_HEADER_BYTES - overhead;
+        log->frame_max = vv_frame_bytes(log->body_max + overhead, log->sector_bytes);
+        return;
+    }
+    /* Where files are small, a part of each slot is used, so that the next file always takes what is on its
+     * way; and a record that is larger than that part has a slot of its own. */
+    if (log->plain->format->traits & VARVE_FORMAT_FIXED)
+        room = o->segment_bytes - log->plain->format->header_bytes;
+    if (room / log->ring_limit < 4096 && log->ring_limit > 4)
+        log->ring_limit = 4;
+    log->body_max = log->frame_max = vv_min_u64(o->slot_bytes, room / log->ring_limit);
+}
+
+int vv_open_slots(struct varve_log *log, uint64_t next_lsn, struct varve_error *ret_error)
+{
+    const struct varve_options *o = &log->options;
+    struct vv_slot *dummy;
+
+    log->slot_mask = o->slot_count - 1;
+    log->crowd_count = (unsigned)vv_min_u64((uint64_t)sysconf(_SC_NPROCESSORS_ONLN), VV_CROWDS);
+    size_slots(log);
     log->slots = vv_alloc_aligned(64, o->slot_count * sizeof *log->slots);
     log->buffers = vv_alloc_large((size_t)o->slot_count * o->slot_bytes);
     log->header_page = vv_alloc_aligned(4096, VV_SEGMENT_HEADER_BYTES);
@@ -168,8 +202,7 @@ static int make_slots(struct varve_log *log, uint64_t next_lsn, struct varve_err
     return 0;
 }
 
-/* Time goes on where the log's last record was, if the system's clock is behind that. */
-static void start_clock(struct varve_log *log, uint64_t last_us)
+void vv_open_clock(struct varve_log *log, uint64_t last_us)
 {
     uint64_t real = log->io->realtime_us(log->io);
 
@@ -226,6 +259,13 @@ static int wait_ready(struct varve_log *log, struct varve_error *ret_error)
     return 0;
 }
 
+int vv_open_running(struct varve_log *log, struct varve_error *ret_error)
+{
+    int rc = start_threads(log, ret_error);
+
+    return rc == 0 ? wait_ready(log, ret_error) : rc;
+}
+
 static int mark_in_use(struct varve_log *log, struct varve_error *ret_error)
 {
     uint64_t durable_lsn = atomic_load(&log->durable_lsn);
@@ -273,12 +313,12 @@ static int open_content(struct varve_log *log, struct vv_chain *chain, struct va
     atomic_store(&log->acked_lsn, recovered.next_lsn - 1);
     log->opened_lsn = recovered.next_lsn - 1;
     atomic_store(&log->vouched_lsn, recovered.vouched_lsn);
-    start_clock(log, recovered.last_time_us);
+    vv_open_clock(log, recovered.last_time_us);
     rc = vv_device_choose(log, ret_error);
     if (rc == 0)
         rc = vv_codec_open(log, ret_error);
     if (rc == 0)
-        rc = make_slots(log, recovered.next_lsn, ret_error);
+        rc = vv_open_slots(log, recovered.next_lsn, ret_error);
     if (rc == 0)
         rc = vv_open_segments(log, chain, &recovered, ret_error);
     if (rc == 0)
@@ -337,11 +377,7 @@ static int open_writer(struct varve_log *log, struct varve_error *ret_error)
     keep_segment_bytes(log, &chain);
     rc = open_content(log, &chain, ret_error);
     vv_chain_free(&chain);
-    if (rc == 0)
-        rc = start_threads(log, ret_error);
-    if (rc == 0)
-        rc = wait_ready(log, ret_error);
-    return rc;
+    return rc == 0 ? vv_open_running(log, ret_error) : rc;
 }
 
 /* Read-only: says how far the log goes, and leaves judging to the cursors. */
@@ -391,13 +427,16 @@ static void tell_opened(struct varve_log *log)
 /* Here the native format and those of others part. */
 static int open_format(struct varve_log *log, struct varve_error *ret_error)
 {
-    const struct varve_format *format;
-    int rc = vv_plain_find(log->io, log->dir, log->options.format, &format, ret_error);
+    const struct varve_format *format = named_plain(log);
+    int rc = log->dir ? vv_plain_find(log->io, log->dir, log->options.format, &format, ret_error) : 0;
 
     if (rc != 0)
         return rc;
     if (format)
         return vv_plain_open(log, format, ret_error);
+    if (!log->read_only && log->options.backend == VARVE_BACKEND_MMAP)
+        return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0,
+                            "option backend: mmap is for formats of others with files of a fixed size");
     return log->read_only ? open_reader(log, ret_error) : open_writer(log, ret_error);
 }
 

@@ -13,6 +13,13 @@ int vv_open_segments(struct varve_log *log, const struct vv_chain *chain,
 /* Read-only: sets the durable LSN to what can be read now. Damage is not an error here. Errors: IO NOMEM. */
 int vv_open_look(struct varve_log *log, struct vv_chain *chain, struct varve_error *ret_error);
 
+/* Makes the ring, whose first record gets next_lsn. Errors: NOMEM. */
+int vv_open_slots(struct varve_log *log, uint64_t next_lsn, struct varve_error *ret_error);
+/* Time goes on where the log's last record was, if the system's clock is behind that. */
+void vv_open_clock(struct varve_log *log, uint64_t last_us);
+/* Starts the threads, and waits until a first record has room. */
+int vv_open_running(struct varve_log *log, struct varve_error *ret_error);
+
 /* Stops the threads and frees everything, however far opening came. */
 void vv_close_free(struct varve_log *log);
 

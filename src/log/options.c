@@ -3,11 +3,13 @@
 #include "log/options.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/format.h"
 #include "format/frame.h"
 #include "format/record.h"
 #include "format/segment.h"
@@ -59,7 +61,7 @@ static int check_enums(const struct varve_options *o, struct varve_error *ret_er
         unsigned value, max;
     } enums[] = {
         {"durability", o->durability, VARVE_STRICT},
-        {"backend", o->backend, VARVE_BACKEND_BUFFERED},
+        {"backend", o->backend, VARVE_BACKEND_MMAP},
         {"policy", o->policy, VARVE_POLICY_SKIP},
         {"backpressure", o->backpressure, VARVE_BACKPRESSURE_FAIL},
         {"check", o->check, VARVE_CHECK_TAIL},
@@ -82,14 +84,14 @@ static int check_enums(const struct varve_options *o, struct varve_error *ret_er
     return 0;
 }
 
-static void fill_simple(struct varve_options *o)
+static void fill_simple(struct varve_options *o, const struct varve_format *format)
 {
     if (o->durability == VARVE_DURABILITY_DEFAULT)
-        o->durability = VARVE_GROUP;
+        o->durability = format->durability ? format->durability : VARVE_GROUP;
     if (o->policy == VARVE_POLICY_DEFAULT)
         o->policy = VARVE_POLICY_TRUNCATE;
     if (o->segment_bytes == 0)
-        o->segment_bytes = 64 * MIB;
+        o->segment_bytes = format->segment_default;
     if (o->slot_count == 0)
         o->slot_count = 16;
     if (o->sync_interval_ms == 0)
@@ -126,13 +128,14 @@ static void fill_simple(struct varve_options *o)
         o->io = varve_io_system();
 }
 
-static int check_numbers(const struct varve_options *o, struct varve_error *ret_error)
+static int check_numbers(const struct varve_options *o, const struct varve_format *format,
+                         struct varve_error *ret_error)
 {
     const struct {
         const char *name;
         uint64_t value, min, max;
     } numbers[] = {
-        {"segment_bytes", o->segment_bytes, VV_SEGMENT_BYTES_MIN, VV_SEGMENT_BYTES_MAX},
+        {"segment_bytes", o->segment_bytes, format->segment_min, format->segment_max},
         {"record_max", o->record_max, 0, VV_RECORD_PAYLOAD_MAX},
         {"slot_bytes", o->slot_bytes ? o->slot_bytes : 4096, 4096, 64 * MIB},
         {"slot_count", o->slot_count, 4, 256},
@@ -154,7 +157,7 @@ static int check_numbers(const struct varve_options *o, struct varve_error *ret_
         if (rc != 0)
             return rc;
     }
-    if (o->segment_bytes % VV_SEGMENT_HEADER_BYTES != 0)
+    if ((format->traits & VARVE_FORMAT_NATIVE) && o->segment_bytes % VV_SEGMENT_HEADER_BYTES != 0)
         return vv_error_set(ret_error, VARVE_E_INVALID, 0,
                             "option segment_bytes: %" PRIu64 " is not a multiple of %u", o->segment_bytes,
                             VV_SEGMENT_HEADER_BYTES);
@@ -170,18 +173,79 @@ static int check_numbers(const struct varve_options *o, struct varve_error *ret_
     return 0;
 }
 
+/* What the options ask for that a format of others does not have: a caller who sets it means it. */
+static int refuse_plain(const struct varve_options *o, const struct varve_format *f, struct varve_error *e)
+{
+    const struct {
+        const char *name;
+        bool set;
+    } native[] = {
+        {"sector_bytes", o->sector_bytes != 0},
+        {"mark_idle_ms", o->mark_idle_ms != 0 && o->mark_idle_ms != UINT32_MAX},
+        {"spare_segments", o->spare_segments != 0 && o->spare_segments != UINT32_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof native / sizeof *native; i++) {
+        if (native[i].set)
+            return vv_error_set(e, VARVE_E_UNSUPPORTED, 0, "option %s: the format %s has nothing of the kind",
+                                native[i].name, f->name);
+    }
+    if (o->backend == VARVE_BACKEND_DIRECT)
+        return vv_error_set(
+            e, VARVE_E_UNSUPPORTED, 0,
+            "option backend: records of the format %s are not aligned to sectors; possible %s", f->name,
+            f->traits & VARVE_FORMAT_FIXED ? "are buffered and mmap" : "is buffered");
+    if (o->backend == VARVE_BACKEND_MMAP && !(f->traits & VARVE_FORMAT_FIXED))
+        return vv_error_set(e, VARVE_E_UNSUPPORTED, 0,
+                            "option backend: files of the format %s grow, and mmap wants a fixed size",
+                            f->name);
+    if (o->durability != VARVE_DURABILITY_DEFAULT && o->durability < f->durability)
+        return vv_error_set(e, VARVE_E_INVALID, 0,
+                            "option durability: the format %s syncs every record, that is strict", f->name);
+    if (o->codec && strcmp(o->codec, "identity") != 0)
+        return vv_error_set(e, f->carries & VARVE_FIELD_CODEC ? VARVE_E_CODEC : VARVE_E_UNSUPPORTED, 0,
+                            "option codec: %s, and the format %s stores payloads as they are", o->codec,
+                            f->name);
+    return 0;
+}
+
 /* Rules that keep more than the cap allows would end in a log that is full for good. */
-static bool cap_holds(const struct varve_options *o)
+static bool cap_holds(const struct varve_options *o, const struct varve_format *format)
 {
     uint64_t segments = o->max_log_bytes / o->segment_bytes;
+
+    if (format->layout == VARVE_LAYOUT_ONE_FILE)
+        return true;
 
     return segments >= 3 && (o->keep_segments == 0 || o->keep_segments <= segments - 2) &&
            o->keep_bytes <= (segments - 2) * o->segment_bytes;
 }
 
+static int fill_bounds(struct varve_options *o, const struct varve_format *format, uint64_t record_room,
+                       struct varve_error *ret_error)
+{
+    if (o->record_max == 0)
+        o->record_max = vv_min_u64(64 * MIB, record_room);
+    if (o->record_max > record_room)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option record_max: a segment of %" PRIu64 " bytes holds a record of %" PRIu64
+                            " at most, not of %" PRIu64,
+                            o->segment_bytes, record_room, o->record_max);
+    if (o->max_log_bytes != 0 && !cap_holds(o, format))
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
+                            "option max_log_bytes: %" PRIu64 " is less than three segments of %" PRIu64
+                            " bytes, or than two more than keep_segments and keep_bytes ask for",
+                            o->max_log_bytes, o->segment_bytes);
+    if (o->sync_bytes == 0)
+        o->sync_bytes = vv_min_u64(4 * MIB, (uint64_t)o->slot_bytes * o->slot_count / 2);
+    return check_range("sync_bytes", o->sync_bytes, 4096, (uint64_t)o->slot_bytes * o->slot_count / 2,
+                       ret_error);
+}
+
 /* Sizes that hang together: all slots fit into a segment, so that one segment that is ready is enough for
  * whatever is on its way. */
-static int fill_sizes(struct varve_options *o, struct varve_error *ret_error)
+static int fill_sizes(struct varve_options *o, const struct varve_format *format,
+                      struct varve_error *ret_error)
 {
     uint64_t room = o->segment_bytes - VV_SEGMENT_HEADER_BYTES, ring_max = room / o->slot_count;
     uint64_t record_room =
@@ -197,38 +261,52 @@ static int fill_sizes(struct varve_options *o, struct varve_error *ret_error)
                             "options slot_count and slot_bytes: %" PRIu32 " slots of %" PRIu32
                             " bytes do not fit into a segment of %" PRIu64,
                             o->slot_count, o->slot_bytes, o->segment_bytes);
-    if (o->record_max == 0)
-        o->record_max = vv_min_u64(64 * MIB, record_room);
-    if (o->record_max > record_room)
-        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
-                            "option record_max: a segment of %" PRIu64 " bytes holds a record of %" PRIu64
-                            " at most, not of %" PRIu64,
-                            o->segment_bytes, record_room, o->record_max);
-    if (o->max_log_bytes != 0 && !cap_holds(o))
-        return vv_error_set(ret_error, VARVE_E_INVALID, 0,
-                            "option max_log_bytes: %" PRIu64 " is less than three segments of %" PRIu64
-                            " bytes, or than two more than keep_segments and keep_bytes ask for",
-                            o->max_log_bytes, o->segment_bytes);
-    if (o->sync_bytes == 0)
-        o->sync_bytes = vv_min_u64(4 * MIB, (uint64_t)o->slot_bytes * o->slot_count / 2);
-    return check_range("sync_bytes", o->sync_bytes, 4096, (uint64_t)o->slot_bytes * o->slot_count / 2,
-                       ret_error);
+    return fill_bounds(o, format, record_room, ret_error);
+}
+
+/* The same in formats of others. Where files are small, slots are not filled: vv_open_slots sees to that. */
+static int fill_plain_sizes(struct varve_options *o, const struct varve_format *format,
+                            struct varve_error *ret_error)
+{
+    uint64_t record_room = vv_min_u64(vv_format_payload_room(format, o->segment_bytes), format->payload_max);
+
+    if (o->slot_bytes == 0) {
+        o->slot_bytes = MIB;
+        while ((format->traits & VARVE_FORMAT_FIXED) && o->slot_bytes > 4096 &&
+               o->slot_bytes > o->segment_bytes / 2 / o->slot_count)
+            o->slot_bytes /= 2;
+    }
+    o->mark_idle_ms = o->spare_segments = UINT32_MAX;
+    o->writes_in_flight = 1;
+    if (o->backend == VARVE_BACKEND_AUTO)
+        o->backend = VARVE_BACKEND_BUFFERED;
+    return fill_bounds(o, format, vv_min_u64(record_room, VV_RECORD_PAYLOAD_MAX), ret_error);
 }
 
 int vv_options_fill(const struct varve_options *options, struct varve_options *ret_options,
                     struct varve_error *ret_error)
 {
+    const struct varve_format *format;
     struct varve_options o;
+    bool plain;
     int rc = copy(options, &o, ret_error);
 
     if (rc == 0)
         rc = check_enums(&o, ret_error);
     if (rc != 0)
         return rc;
-    fill_simple(&o);
-    rc = check_numbers(&o, ret_error);
+    format = varve_format_get(o.format ? o.format : "varve");
+    if (!format)
+        return vv_error_set(ret_error, VARVE_E_INVALID, 0, "option format: there is no format named %s",
+                            o.format);
+    plain = !(format->traits & VARVE_FORMAT_NATIVE);
+    rc = plain ? refuse_plain(&o, format, ret_error) : 0;
+    if (rc != 0)
+        return rc;
+    fill_simple(&o, format);
+    rc = check_numbers(&o, format, ret_error);
     if (rc == 0)
-        rc = fill_sizes(&o, ret_error);
+        rc = plain ? fill_plain_sizes(&o, format, ret_error) : fill_sizes(&o, format, ret_error);
     if (rc == 0)
         *ret_options = o;
     return rc;

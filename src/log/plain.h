@@ -9,9 +9,12 @@
 #include "log/log.h"
 #include "log/plain_walk.h"
 
+struct vv_plain_writer;
+
 struct vv_plain {
     const struct varve_format *format;
-    struct vv_plain_files files; /* read-only: [const after open] */
+    struct vv_plain_writer *writer; /* plain_write.h; NULL: open read-only */
+    struct vv_plain_files files;    /* read-only: [const after open] */
 };
 
 /*

@@ -44,7 +44,9 @@ static int on_damage(void *arg, const struct vv_damage *damage)
 {
     struct vv_plain_cursor *c = arg;
 
-    vv_fail_message(c->log, VARVE_MESSAGE_WARNING, "%s; passed over", damage->message);
+    vv_tell(c->log, DAMAGE_PASSED,
+            VV_ABOUT(.segment = damage->segment, .offset = damage->offset, .lsn = damage->lsn_first),
+            "%s; passed over", damage->message);
     return 0;
 }
 

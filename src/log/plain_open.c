@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "log/lock.h"
 #include "log/lost.h"
-#include "log/plain.h"
+#include "log/plain_write.h"
 #include "log/stages.h"
 
 /* -- recovery -- */
@@ -48,8 +48,9 @@ static int on_damage(void *arg, const struct vv_damage *damage)
     log->recovery.lost_last = damage->lsn_last;
     if (log->read_only)
         return 0;
-    vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s%s", damage->message,
-                    known ? " (set aside before, in lost/)" : "; passed over");
+    vv_tell(log, DAMAGE_PASSED,
+            VV_ABOUT(.segment = damage->segment, .offset = damage->offset, .lsn = damage->lsn_first), "%s%s",
+            damage->message, known ? " (set aside before, in lost/)" : "; passed over");
     if (log->in_memory)
         return 0;
     /* From now on the log is built on that line. */
@@ -81,7 +82,7 @@ static int check_facts(struct varve_log *log, enum varve_policy policy, struct v
         return rc;
     rc = vv_plain_files_facts(&log->plain->files, &error);
     if (rc == VARVE_E_CORRUPT && policy == VARVE_POLICY_SKIP) {
-        vv_fail_message(log, VARVE_MESSAGE_WARNING, "%s; passed over", error.message);
+        vv_tell(log, DAMAGE_PASSED, VV_ABOUT(.code = rc), "%s; passed over", error.message);
         return 0;
     }
     if (rc != 0)
@@ -178,13 +179,12 @@ int vv_plain_open(struct varve_log *log, const struct varve_format *format, stru
 {
     int rc;
 
-    if (!log->read_only)
-        return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0,
-                            "logs in the format %s are only read: open it read-only", format->name);
     log->plain = vv_alloc_zero(sizeof *log->plain);
     if (!log->plain)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "opening the log");
     log->plain->format = format;
+    if (!log->read_only)
+        return vv_plain_start(log, ret_error);
     rc = vv_plain_files_load(&log->plain->files, format, log->io, log->dir, ret_error);
     return rc != 0 ? rc : open_reader(log, ret_error);
 }
@@ -199,6 +199,7 @@ void vv_plain_free(struct varve_log *log)
     if (!log->plain)
         return;
     vv_plain_files_free(&log->plain->files);
+    vv_free(log->plain->writer);
     vv_free(log->plain);
     log->plain = NULL;
 }

@@ -85,8 +85,10 @@ static int count_up_to(struct vv_plain_walk *walk, uint64_t number, uint64_t *re
 /* Whether the file is the one that came next when the anchor was set. */
 static bool follows_anchor(const struct vv_plain_files *files, uint64_t number)
 {
+    /* A writer sets the anchor in the rotation itself: at most one file was closed since. */
     if (files->format->layout == VARVE_LAYOUT_RENAMED)
-        return number == VARVE_FORMAT_ACTIVE;
+        return number == VARVE_FORMAT_ACTIVE || files->count == 1 ||
+               files->items[1].number == VARVE_FORMAT_ACTIVE;
     return number == files->side.anchor + 1;
 }
 

@@ -24,6 +24,7 @@
 #include "base/wait.h"
 #include "io/event.h"
 #include "log/codec.h"
+#include "log/plain_write.h"
 #include "log/prepare.h"
 #include "log/retain.h"
 #include "log/space.h"
@@ -58,6 +59,7 @@ struct vv_segment *vv_prepare_segment(struct varve_log *log)
     if (segment) {
         segment->next = NULL;
         segment->file = NULL;
+        segment->map = NULL;
         atomic_store(&segment->bad, 0);
     }
     return segment;
@@ -67,7 +69,10 @@ void vv_prepare_discard(struct varve_log *log, struct vv_segment *segment)
 {
     if (segment->file)
         log->io->close(log->io, segment->file);
+    if (segment->map)
+        log->io->unmap(log->io, segment->map, segment->capacity);
     segment->file = NULL;
+    segment->map = NULL;
     pthread_mutex_lock(&log->segments_mutex);
     segment->next = log->pool;
     log->pool = segment;
@@ -150,7 +155,7 @@ static void show_life(struct varve_log *log)
     atomic_store_explicit(&log->preparer_busy_us, log->io->monotonic_us(log->io) | 1, memory_order_relaxed);
 }
 
-static int write_zeros(struct varve_log *log, struct varve_file *file, uint64_t bytes)
+int vv_prepare_zeros(struct varve_log *log, struct varve_file *file, uint64_t bytes)
 {
     uint64_t piece_bytes = VV_PREPARE_ZERO_BYTES, done = 0;
 
@@ -197,7 +202,7 @@ static int make_file(struct varve_log *log, const char *name, struct varve_file 
         return rc;
     rc = io->allocate(io, file, log->options.segment_bytes);
     if (rc == 0 && log->leads)
-        rc = write_zeros(log, file, log->options.segment_bytes);
+        rc = vv_prepare_zeros(log, file, log->options.segment_bytes);
     if (rc == 0) {
         vv_watch_begin(log, &log->flights[VV_FLIGHT_MAKE], log->next_number, 0, 0);
         rc = io->sync(io, file);
@@ -388,6 +393,21 @@ static void report(struct varve_log *log, int rc, int before, bool was_short, co
         vv_event_signal(atomic_load(&log->event_fd));
 }
 
+/* Logs in formats of others, whose files grow, want to know that there is space; the others want segments. */
+static bool due(struct varve_log *log)
+{
+    if (log->plain && !vv_plain_fixed(log))
+        return vv_plain_wants(log);
+    return atomic_load(&log->ready_count) < wanted(log);
+}
+
+static int make(struct varve_log *log, struct varve_error *ret_error)
+{
+    if (!log->plain)
+        return make_segment(log, ret_error);
+    return vv_plain_fixed(log) ? vv_plain_make(log, ret_error) : vv_plain_lease(log, ret_error);
+}
+
 /* Makes one and says how that went. */
 static int make_next(struct varve_log *log)
 {
@@ -397,7 +417,7 @@ static int make_next(struct varve_log *log)
 
     /* Noted under the same lock: whoever has removed files knows that no outcome of before is to come. */
     pthread_mutex_lock(&log->files_mutex);
-    rc = make_segment(log, &error);
+    rc = make(log, &error);
     if (rc == 0)
         was_short = atomic_exchange(&log->space_short, 0);
     if (!atomic_load(&log->stop_prepare))
@@ -446,12 +466,13 @@ void *vv_prepare_run(void *arg)
             close_retired(log);
             tell_begun(log);
             vv_retain_tick(log);
-            if (rc != 0 || atomic_load(&log->stop_prepare) || atomic_load(&log->failed) ||
-                atomic_load(&log->ready_count) >= wanted(log))
+            if (log->plain)
+                vv_plain_tell_facts(log);
+            if (rc != 0 || atomic_load(&log->stop_prepare) || atomic_load(&log->failed) || !due(log))
                 break;
             rc = make_next(log);
         }
-        if (!atomic_load(&log->stop_prepare))
+        if (!atomic_load(&log->stop_prepare) && (!log->plain || vv_plain_fixed(log)))
             vv_space_look(log);
         atomic_store(&log->preparer_busy_us, 0);
         if (!atomic_load(&log->stop_prepare))

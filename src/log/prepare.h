@@ -17,6 +17,9 @@ void vv_prepare_discard(struct varve_log *log, struct vv_segment *segment);
  * keys. */
 int vv_prepare_adopt(struct varve_log *log, struct vv_segment *segment, uint64_t number, uint64_t capacity,
                      struct varve_error *ret_error);
+/* Writes zeros over bytes 0..bytes of the file, in paced pieces where there is no hurry. Negative errno;
+ * -ECANCELED when the thread is to stop. */
+int vv_prepare_zeros(struct varve_log *log, struct varve_file *file, uint64_t bytes);
 /* The segment becomes the last of the ready. */
 void vv_prepare_add(struct varve_log *log, struct vv_segment *segment);
 /* Room in the table of segments for those that may be started before this is called again; *ret_count: how

@@ -19,6 +19,7 @@
 #include "base/tooth.h"
 #include "base/wait.h"
 #include "format/frame.h"
+#include "log/plain_write.h"
 #include "log/stages.h"
 
 enum opened {
@@ -58,6 +59,9 @@ static bool space_owned(struct varve_log *log, uint64_t seq, uint64_t large_byte
 
     if (log->in_memory)
         return true;
+    /* Files that grow have no room of their own: a large record's appender has looked at what is free. */
+    if (log->plain && !vv_plain_fixed(log) && large_bytes != 0)
+        large_bytes = log->frame_max;
     /* In this order: placing can only make `before` smaller than it is taken for here, and when it turns to
      * the next segment, the number of the ready, which is read last, already tells. */
     before = seq - atomic_load(&log->placed_seq);
@@ -73,6 +77,11 @@ static bool space_owned(struct varve_log *log, uint64_t seq, uint64_t large_byte
     }
     if (room >= before * log->frame_max + large_bytes)
         return true;
+    if (log->plain && !vv_plain_fixed(log)) {
+        if (atomic_exchange(&log->space_short, 1) == 0)
+            vv_prepare_kick(log);
+        return false;
+    }
     /* Those before it may use up one segment's beginning; then it needs another. */
     if (atomic_load(&log->ready_count) >= (before == 0 ? 1 : 2))
         return true;
@@ -250,7 +259,7 @@ static enum opened try_alone(struct varve_log *log, uint64_t bytes, uint32_t cou
  * cannot be given to somebody else; placing it clears the flag. */
 static enum opened try_large(struct varve_log *log, uint64_t bytes, struct vv_reservation *r)
 {
-    uint64_t frame_bytes = vv_frame_bytes(bytes, log->sector_bytes);
+    uint64_t frame_bytes = log->plain ? bytes : vv_frame_bytes(bytes, log->sector_bytes);
     uint32_t none = 0;
     enum opened opened;
 

@@ -26,6 +26,7 @@
 #include "log/codec.h"
 #include "log/large.h"
 #include "log/metrics.h"
+#include "log/plain_write.h"
 #include "log/stages.h"
 #include "log/tell.h"
 #include "log/watch.h"
@@ -120,6 +121,16 @@ static void let_others_in(struct varve_log *log, struct vv_slot *slot, uint64_t 
         atomic_fetch_sub_explicit(&log->patience, 1, memory_order_relaxed);
 }
 
+/* A format may have a word to say of records that are written together. */
+static void seal_plain(struct varve_log *log, struct vv_slot *slot)
+{
+    const struct varve_format *format = log->plain->format;
+    const struct varve_format_stamp first = {atomic_load(&slot->first_lsn),
+                                             varve_format_time_of_us(format, atomic_load(&slot->time_us))};
+
+    format->seal(slot->buffer, slot->body_bytes, slot->count, &first);
+}
+
 void vv_seal_gather(struct varve_log *log, struct vv_slot *slot)
 {
     uint64_t word = atomic_load(&slot->word);
@@ -139,10 +150,12 @@ void vv_seal_gather(struct varve_log *log, struct vv_slot *slot)
     }
     slot->count = count;
     slot->body_bytes = slot->stored_bytes = vv_word_bytes(word);
-    slot->frame_bytes = vv_frame_bytes(slot->body_bytes, log->sector_bytes);
+    slot->frame_bytes = log->plain ? slot->body_bytes : vv_frame_bytes(slot->body_bytes, log->sector_bytes);
     slot->frame = slot->buffer;
     slot->codec_id = 0;
     slot->starts_segment = 0;
+    if (log->plain && log->plain->format->seal && !slot->large)
+        seal_plain(log, slot);
     if (log->codec)
         vv_codec_pack(log, slot, vv_codec_lane(log, atomic_load(&slot->seq)));
     if (atomic_load(&slot->time_us) == 0)
@@ -246,6 +259,28 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
         vv_watch_tell_slow(log, number, bytes, now_us - began_us);
 }
 
+/* The same in formats of others: what has failed does not move. */
+static void lead_plain(struct varve_log *log, struct vv_slot *slot)
+{
+    uint64_t began_us = log->io->monotonic_us(log->io), now_us;
+    struct varve_error error;
+    int rc = vv_plain_put(log, slot, &error);
+
+    if (rc == 0)
+        rc = vv_write_sync(log, log->current, &slot->flight, &error);
+    if (rc != 0) {
+        atomic_store(&slot->progress, VV_PROGRESS_FAILED);
+        vv_fail_log(log, &error);
+        return;
+    }
+    now_us = log->io->monotonic_us(log->io);
+    note_write(log, now_us - began_us);
+    vv_metrics_flush(log, slot, now_us - began_us);
+    vv_metrics_frame(log, slot, now_us);
+    atomic_store(&slot->progress, VV_PROGRESS_DONE);
+    vv_publish_done(log);
+}
+
 /* From the taken lead to the finished write. */
 static void lead(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
 {
@@ -255,9 +290,10 @@ static void lead(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
         let_others_in(log, slot, seq);
     vv_reserve_close(log, slot);
     vv_seal_gather(log, slot);
-    if (vv_place_next(log, slot) != 0)
-        return;
-    lead_write(log, slot);
+    if (log->plain)
+        lead_plain(log, slot);
+    else if (vv_place_next(log, slot) == 0)
+        lead_write(log, slot);
 }
 
 bool vv_seal_relieve(struct varve_log *log, struct vv_slot *slot, uint64_t seq)

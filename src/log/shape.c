@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "log/chain.h"
-#include "log/plain.h"
+#include "log/plain_write.h"
 
 static int load_own(struct varve_log *log, struct vv_shape *shape)
 {
@@ -37,6 +37,10 @@ static int load_own(struct varve_log *log, struct vv_shape *shape)
         uint64_t bytes = facts[shape->count - 1].bytes, room_bytes = atomic_load(&log->room_bytes);
 
         shape->end_bytes = room_bytes < bytes ? bytes - room_bytes : bytes;
+        if (log->plain)
+            shape->end_bytes = atomic_load(&log->plain->writer->at);
+        if (log->plain && !vv_plain_fixed(log))
+            facts[shape->count - 1].bytes = shape->end_bytes;
     }
     return 0;
 }

@@ -92,6 +92,7 @@ struct vv_large {
     uint32_t body_crc_state;
     uint8_t head[64];
     uint32_t head_bytes;
+    uint8_t tail[8]; /* in formats of others: what stands behind the payload */
 };
 
 struct vv_slot {

@@ -60,6 +60,9 @@ int vv_place_here(struct varve_log *log, struct vv_slot *slot, bool fresh, struc
 /* -- write.c -- */
 /* Writes the slot's frame; `durable`: it is durable on success. Transient errors are tried again. */
 int vv_write_frame(struct varve_log *log, struct vv_slot *slot, bool durable, struct varve_error *ret_error);
+/* Writes all of it into the slot's segment, or fails for good. Consumes `iov`. */
+int vv_write_all(struct varve_log *log, struct vv_slot *slot, struct iovec *iov, int iov_count,
+                 uint64_t offset, bool durable, struct varve_error *ret_error);
 int vv_write_sync(struct varve_log *log, struct vv_segment *segment, struct vv_flight *flight,
                   struct varve_error *ret_error);
 

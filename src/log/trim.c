@@ -17,6 +17,7 @@
 #include "base/tooth.h"
 #include "log/manifest.h"
 #include "log/pin.h"
+#include "log/plain_write.h"
 #include "log/prepare.h"
 #include "log/stages.h"
 #include "log/tell.h"
@@ -165,13 +166,27 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
     return rc;
 }
 
+static int trim_plain(struct varve_log *log, size_t count, const struct vv_segment_fact *next)
+{
+    struct varve_error error;
+    int rc = vv_plain_trim(log, count, next, &error);
+
+    if (rc != 0)
+        tell_untrimmed(log, &error);
+    else
+        log->untrimmed_code = log->untrimmed_errno = 0;
+    return rc;
+}
+
 int varve_trim(struct varve_log *log, uint64_t lsn, uint64_t *ret_first_lsn)
 {
     struct vv_segment_fact next;
     size_t count;
     int rc = 0;
 
-    if (log->read_only || log->in_memory)
+    /* The one file of such a format could only be cut at its beginning. */
+    if (log->read_only || log->in_memory ||
+        (log->plain && log->plain->format->layout == VARVE_LAYOUT_ONE_FILE))
         return VARVE_E_UNSUPPORTED;
     if (atomic_load(&log->gate) != 0)
         return vv_fail_code(log);
@@ -180,7 +195,7 @@ int varve_trim(struct varve_log *log, uint64_t lsn, uint64_t *ret_first_lsn)
     pthread_mutex_lock(&log->files_mutex);
     rc = choose(log, lsn, &count, &next);
     if (count > 0)
-        rc = trim_files(log, count, &next);
+        rc = log->plain ? trim_plain(log, count, &next) : trim_files(log, count, &next);
     pthread_mutex_unlock(&log->files_mutex);
     /* Only if there may be space now: this also comes from the thread that is woken by it. */
     if (rc == 0 && count > 0)

@@ -91,9 +91,8 @@ static ssize_t write_once(struct varve_log *log, struct vv_slot *slot, const str
     return n != 0 ? n : -EIO;
 }
 
-/* Writes all of it, or fails for good. Consumes `iov`. */
-static int write_all(struct varve_log *log, struct vv_slot *slot, struct iovec *iov, int iov_count,
-                     uint64_t offset, bool durable, struct varve_error *ret_error)
+int vv_write_all(struct varve_log *log, struct vv_slot *slot, struct iovec *iov, int iov_count,
+                 uint64_t offset, bool durable, struct varve_error *ret_error)
 {
     struct vv_segment *segment = slot->segment;
     unsigned tries = 0;
@@ -167,8 +166,8 @@ static int write_large(struct varve_log *log, struct vv_slot *slot, bool durable
         rc = vv_large_read(&source, slot->buffer + skip, piece - skip);
         if (rc != 0)
             return vv_codec_failed(log, slot, rc, ret_error);
-        rc = write_all(log, slot, first ? iov : iov + 1, first ? 2 : 1, first ? 0 : slot->offset + done,
-                       false, ret_error);
+        rc = vv_write_all(log, slot, first ? iov : iov + 1, first ? 2 : 1, first ? 0 : slot->offset + done,
+                          false, ret_error);
         if (rc != 0)
             return rc;
         done += piece;
@@ -183,6 +182,6 @@ int vv_write_frame(struct varve_log *log, struct vv_slot *slot, bool durable, st
     if (slot->large)
         return write_large(log, slot, durable, ret_error);
     if (slot->starts_segment)
-        return write_all(log, slot, iov, 2, 0, durable, ret_error);
-    return write_all(log, slot, iov + 1, 1, slot->offset, durable, ret_error);
+        return vv_write_all(log, slot, iov, 2, 0, durable, ret_error);
+    return vv_write_all(log, slot, iov + 1, 1, slot->offset, durable, ret_error);
 }
