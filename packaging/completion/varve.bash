@@ -30,9 +30,9 @@ _varve_value() {
     case $1 in
     --durability) _varve_words "$2" "memory buffered interval group strict" ;;
     --ack) _varve_words "$2" "lsn full" ;;
-    --backend) _varve_words "$2" "auto direct buffered" ;;
+    --backend) _varve_words "$2" "auto direct buffered mmap" ;;
     --policy) _varve_words "$2" "default truncate halt skip" ;;
-    --format) _varve_words "$2" "varve stra wlog aero dbkv lfwal" ;;
+    --format | --preset) _varve_words "$2" "varve stra wlog aero dbkv lfwal" ;;
     --codec) _varve_words "$2" "identity lz4 zstd aes-256-gcm zstd+aes-256-gcm" ;;
     --key-file | --dictionary | --output) _varve_files "$2" ;;
     --key-env | --key-fd | --size) ;;
@@ -51,7 +51,8 @@ _varve_options() {
     append)
         echo "--null --framed --type --durability --ack --threads --batch --quiet --no-create --policy" \
             "--segment-bytes --record-max --slot-bytes --backend --sync-bytes --sync-interval-ms" \
-            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec --dictionary $keys" \
+            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec --dictionary --format --preset" \
+            "$keys" \
             "--messages --message-level --message-format"
         ;;
     cat) echo "--from --to --policy --format $emit $keys" ;;

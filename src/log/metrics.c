@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "log/metrics.h"
+#include "log/plain_write.h"
 #include "log/stages.h"
 #include "varve/health.h"
 
@@ -212,6 +213,17 @@ static void counters(struct page *p, const struct varve_stats *s, uint64_t first
     numbers(p, list, sizeof list / sizeof *list);
 }
 
+/* In files that grow, room_bytes is what the disk has. */
+static uint64_t segment_room(struct varve_log *log)
+{
+    uint64_t at;
+
+    if (!log->plain || !log->plain->writer || vv_plain_fixed(log))
+        return atomic_load(&log->room_bytes);
+    at = atomic_load(&log->plain->writer->at);
+    return log->options.segment_bytes > at ? log->options.segment_bytes - at : 0;
+}
+
 static void gauges(struct varve_log *log, struct page *p, const struct varve_stats *s)
 {
     /* In this order: read the other way round, slots that are published in between would make it negative. */
@@ -235,8 +247,7 @@ static void gauges(struct varve_log *log, struct page *p, const struct varve_sta
          (double)atomic_load(&log->ready_count)},
         {"wal_segments_spare", "gauge", "Trimmed segments that wait for reuse.",
          (double)atomic_load(&log->spare_count)},
-        {"wal_segment_room_bytes", "gauge", "Room left in the segment in use.",
-         (double)atomic_load(&log->room_bytes)},
+        {"wal_segment_room_bytes", "gauge", "Room left in the segment in use.", (double)segment_room(log)},
         {"wal_space_error", "gauge", "1 while appends are refused for want of space, else 0.",
          atomic_load(&log->space_error) != 0},
         {"wal_read_only", "gauge", "1 once the log accepts no writes any more, else 0.",

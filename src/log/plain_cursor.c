@@ -172,8 +172,11 @@ static void fill_entry(struct vv_plain_cursor *c, struct varve_entry *e)
 static int read_record(struct vv_plain_cursor *c)
 {
     while (!c->held) {
-        int rc = vv_plain_walk_next(&c->walk, &c->record, &c->error);
+        int rc;
 
+        if (at_home(c))
+            c->walk.durable_lsn = atomic_load(&c->log->durable_lsn);
+        rc = vv_plain_walk_next(&c->walk, &c->record, &c->error);
         if (rc != 0)
             return rc;
         if (c->record.lsn < c->wanted_lsn)

@@ -245,7 +245,7 @@ int vv_plain_damage_here(struct vv_plain_walk *walk, enum varve_found found,
     if (found == VARVE_FOUND_VERSION)
         return vv_error_set(ret_error, VARVE_E_VERSION, 0, "%s, byte %" PRIu64 ": %s", walk->reader.name,
                             walk->offset, reason);
-    if (last && walk->live)
+    if (last && walk->live && (walk->next_lsn == 0 || walk->next_lsn > walk->durable_lsn))
         return torn(walk, reason);
     if (last && !walk->again) {
         walk->again = true;

@@ -39,6 +39,7 @@ struct vv_plain_walk {
     bool survey;              /* set by who walks: also goes on behind damage that the policy does not pass */
     bool live;            /* set by who walks: a writer of this library is at work. What does not decode at
                              the end of the last file may be a write under way: it is the end for now */
+    uint64_t durable_lsn; /* `live`, set by who walks and knows it: up to this one no write is under way */
     vv_damage_fn damaged; /* called at each damage that is passed over; may be NULL */
     void *damaged_arg;
 

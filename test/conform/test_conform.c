@@ -245,8 +245,8 @@ static unsigned find_records(const struct combo *c, const uint8_t *bytes, size_t
     struct varve_format_entry entry;
     unsigned count = 0;
 
-    while (at < have && vv_format_decode(c->format, bytes + at, have - at, have - at, &entry) ==
-                            VARVE_FOUND_RECORD) {
+    while (at < have &&
+           vv_format_decode(c->format, bytes + at, have - at, have - at, &entry) == VARVE_FOUND_RECORD) {
         assert_true(count < room);
         places[count++] = (struct place){at, entry.bytes};
         at += entry.bytes;
@@ -419,7 +419,8 @@ static void case_large(struct combo *c)
     memset(content, 'x', sizeof content);
     record.data_bytes = test_build_payload(c->format, content, sizeof content, payload);
     if (!c->alone && !c->one_file) {
-        assert_int_equal(varve_append_record(log, &record, VARVE_DURABILITY_DEFAULT, NULL), VARVE_E_TOO_LARGE);
+        assert_int_equal(varve_append_record(log, &record, VARVE_DURABILITY_DEFAULT, NULL),
+                         VARVE_E_TOO_LARGE);
         close_log(log);
         return;
     }

@@ -56,11 +56,14 @@ static struct varve_options options_of(const struct crash_check *check, struct v
         .segment_bytes = 1 << 20,
         .slot_bytes = 4096,
         .slot_count = 4,
-        .mark_idle_ms = check->seed % 16 == 0 ? 1 : UINT32_MAX,
+        .format = check->format,
+        .mark_idle_ms = check->seed % 16 == 0 && !check->format ? 1 : UINT32_MAX,
         .durability = check->seed % 8 == 1   ? VARVE_BUFFERED
                       : check->seed % 8 == 2 ? VARVE_STRICT
                                              : VARVE_GROUP,
-        .backend = check->seed % 4 == 3 ? VARVE_BACKEND_BUFFERED : VARVE_BACKEND_DIRECT,
+        .backend = check->format          ? VARVE_BACKEND_BUFFERED
+                   : check->seed % 4 == 3 ? VARVE_BACKEND_BUFFERED
+                                          : VARVE_BACKEND_DIRECT,
         .io = io,
     };
     return options;

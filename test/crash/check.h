@@ -27,6 +27,7 @@ struct crash_tally {
 
 struct crash_check {
     const struct crash_history *history;
+    const char *format; /* NULL = the native one */
     uint64_t moment;
     uint64_t seed;       /* what the check leaves to chance */
     unsigned depth;      /* how often a crash may come on top of a crash: 0 = not */

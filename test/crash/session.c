@@ -120,7 +120,7 @@ static void *work(void *arg)
     int rc = 0;
     for (unsigned i = 0; rc == 0 && i < s->appends; i++) {
         uint64_t chance = test_rng_below(&w->rng, 16);
-        rc = chance < 2 ? append_batch(w) : append_one(w, chance < 12);
+        rc = chance < 2 && !s->single ? append_batch(w) : append_one(w, chance < 12);
         if (rc == 0 && s->durability < VARVE_GROUP && test_rng_once_in(&w->rng, 12)) {
             rc = sync_all(w);
         }
@@ -148,7 +148,8 @@ static struct varve_options options_of(struct crash_session *session)
         .writes_in_flight = s->writes_in_flight,
         .mark_idle_ms = s->mark_idle_ms != 0 ? s->mark_idle_ms : UINT32_MAX,
         .sync_interval_ms = s->sync_interval_ms,
-        .spare_segments = (uint32_t)test_rng_range(&session->rng, 1, 2),
+        .format = s->format,
+        .spare_segments = s->format ? 0 : (uint32_t)test_rng_range(&session->rng, 1, 2),
         .retry_count = 2,
         .io = &session->tooth.pass.io,
     };
@@ -291,7 +292,10 @@ static void load_base(struct crash_session *session, const struct crash_fs *fs, 
     struct crash_fs copy;
     crash_fs_copy(fs, &copy);
     crash_disk_init(&disk, &copy, test_rng_next(&session->rng));
-    struct varve_options options = {.size = sizeof options, .segment_bytes = 1 << 20, .io = &disk.io};
+    struct varve_options options = {.size = sizeof options,
+                                    .segment_bytes = 1 << 20,
+                                    .io = &disk.io,
+                                    .format = session->scenario->format};
     if (varve_open("log", &options, &log, &error) != 0 ||
         varve_cursor_open(log, VARVE_POLICY_TRUNCATE, &cursor, &error) != 0) {
         give_up(&error);

@@ -17,6 +17,7 @@
 struct crash_scenario {
     const char *name;
     const char *about;
+    const char *format; /* NULL = the native one */
     enum varve_durability durability;
     enum varve_backend backend;
     unsigned writes_in_flight;
@@ -28,11 +29,13 @@ struct crash_scenario {
     unsigned trim_every;       /* appends of the first thread between trims; 0 = never */
     unsigned mark_idle_ms;     /* 0 = no marks */
     unsigned sync_interval_ms; /* 0 = the default */
-    bool faults;               /* writes and syncs fail now and then */
-    unsigned lives;            /* up to so many in a trace */
-    unsigned kill_once_in;     /* lives that end in a kill; 0 = every second one */
-    unsigned traces;           /* with power failures between; 0 = 3 */
-    unsigned states;           /* to be taken from each; 0 = 240 */
+    bool single;    /* no batches: blocks of one write reach the disk in any order, and a format without
+                       frames takes that for damage */
+    bool faults;    /* writes and syncs fail now and then */
+    unsigned lives; /* up to so many in a trace */
+    unsigned kill_once_in; /* lives that end in a kill; 0 = every second one */
+    unsigned traces;       /* with power failures between; 0 = 3 */
+    unsigned states;       /* to be taken from each; 0 = 240 */
 };
 
 const struct crash_scenario *crash_scenario_at(unsigned index); /* NULL behind the last */
