@@ -58,7 +58,8 @@ static struct varve_options options_of(const struct crash_check *check, struct v
         .slot_count = 4,
         .format = check->format,
         .mark_idle_ms = check->seed % 16 == 0 && !check->format ? 1 : UINT32_MAX,
-        .durability = check->seed % 8 == 1   ? VARVE_BUFFERED
+        .durability = check->single          ? VARVE_STRICT
+                      : check->seed % 8 == 1 ? VARVE_BUFFERED
                       : check->seed % 8 == 2 ? VARVE_STRICT
                                              : VARVE_GROUP,
         .backend = check->format          ? VARVE_BACKEND_BUFFERED

@@ -44,6 +44,7 @@ static bool explore_state(struct crash_explorer *explorer, struct crash_session 
     struct crash_check check = {
         .history = &session->history,
         .format = session->scenario->format,
+        .single = session->scenario->single,
         .moment = cut->moment,
         .seed = seed_of(cut, number),
         .nested = explorer->nested,

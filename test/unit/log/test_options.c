@@ -95,7 +95,7 @@ static void test_options__enums(void **state)
     const int beyond = 6;
     refuse(WITH(.durability = (enum varve_durability)beyond), "durability");
     refuse(WITH(.durability = (enum varve_durability) - 1), "durability");
-    refuse(WITH(.backend = (enum varve_backend)3), "backend");
+    refuse(WITH(.backend = (enum varve_backend)4), "backend");
     refuse(WITH(.policy = (enum varve_policy)4), "policy");
     refuse(WITH(.backpressure = (enum varve_backpressure)3), "backpressure");
     refuse(WITH(.check = (enum varve_check)2), "check");
