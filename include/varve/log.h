@@ -123,7 +123,8 @@ VARVE_API int varve_append_async(struct varve_log *log, const struct varve_recor
 /*
  * Appends `count` records (1 to 65,536) under consecutive LSNs; *ret_first_lsn is the first one's. With
  * `durability` as above waits for all of them; they share a frame and its fate where they fit into a slot
- * together, else TOO_LARGE. `wait` = 0: returns as varve_append_async does.
+ * together, else TOO_LARGE; in formats of others they share a write, of which a power failure can leave the
+ * first records, and aero takes one record only (UNSUPPORTED). `wait` = 0: returns as varve_append_async does.
  */
 VARVE_API int varve_append_batch(struct varve_log *log, const struct varve_record *records, size_t count,
                                  enum varve_durability durability, int wait, uint64_t *ret_first_lsn);
@@ -166,7 +167,8 @@ VARVE_API int varve_eventfd(struct varve_log *log, int *ret_fd);
 /*
  * Removes whole segments of which every record is below `lsn`. Never the active one, never what is not
  * durable, never what a pin holds (pin.h). They become spares, up to spare_segments. *ret_first_lsn (may be
- * NULL): the first LSN that is left. Errors: IO NOSPC NOMEM READONLY FORKED INVALID (beyond last + 1).
+ * NULL): the first LSN that is left. Errors: IO NOSPC NOMEM READONLY FORKED INVALID (beyond last + 1)
+ * UNSUPPORTED (aero, which has one file; `memory`).
  */
 VARVE_API int varve_trim(struct varve_log *log, uint64_t lsn, uint64_t *ret_first_lsn);
 

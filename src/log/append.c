@@ -16,7 +16,8 @@
 #include "log/stages.h"
 
 /* Length of the payload. Errors: INVALID, TOO_LARGE. */
-static int measure_pieces(struct varve_log *log, const struct varve_record *record, uint64_t *ret_bytes)
+static inline int measure_pieces(struct varve_log *log, const struct varve_record *record,
+                                 uint64_t *ret_bytes)
 {
     uint64_t bytes = record->data_bytes;
 
@@ -42,7 +43,8 @@ static int measure_pieces(struct varve_log *log, const struct varve_record *reco
 }
 
 /* Whether a format of others can hold it. Errors: UNSUPPORTED INVALID TOO_LARGE. */
-static int admit(struct varve_log *log, const struct varve_record *record, uint64_t payload_bytes)
+__attribute__((noinline)) static int admit(struct varve_log *log, const struct varve_record *record,
+                                           uint64_t payload_bytes)
 {
     struct varve_error error;
     int rc = vv_format_admit(log->plain->format, record, payload_bytes, &error);
@@ -52,7 +54,7 @@ static int admit(struct varve_log *log, const struct varve_record *record, uint6
     return rc;
 }
 
-static int measure(struct varve_log *log, const struct varve_record *record, uint64_t *ret_bytes)
+static inline int measure(struct varve_log *log, const struct varve_record *record, uint64_t *ret_bytes)
 {
     int rc = measure_pieces(log, record, ret_bytes);
 

@@ -146,7 +146,9 @@ int vv_plain_make(struct varve_log *log, struct varve_error *ret_error)
     size_t facts;
     int rc = vv_prepare_fact_room(log, &facts);
 
-    if (rc == 0 && facts + atomic_load(&log->ready_count) >= VV_SEGMENTS_MAX)
+    if (rc != 0)
+        return vv_error_set(ret_error, rc, 0, "the list of files");
+    if (facts + atomic_load(&log->ready_count) >= VV_SEGMENTS_MAX)
         return vv_error_set(ret_error, VARVE_E_LIMIT, 0, "the log has %u files", VV_SEGMENTS_MAX);
     rc = vv_space_allow(log, ret_error);
     if (rc != 0)

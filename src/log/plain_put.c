@@ -50,7 +50,14 @@ int vv_plain_lease(struct varve_log *log, struct varve_error *ret_error)
 {
     uint64_t needed = log->ring_limit * log->frame_max, free_bytes = 0, room = VV_PLAIN_LEASE_BYTES;
     uint64_t used = atomic_load(&log->plain->writer->disk_bytes), max_bytes = log->options.max_log_bytes;
+    size_t facts;
 
+    /* Some of them may be full before this is asked again. */
+    pthread_mutex_lock(&log->segments_mutex);
+    facts = log->fact_count;
+    pthread_mutex_unlock(&log->segments_mutex);
+    if (facts + needed / log->options.segment_bytes + 16 > VV_SEGMENTS_MAX)
+        return vv_error_set(ret_error, VARVE_E_LIMIT, 0, "the log has %zu files", facts);
     /* A file system that cannot say is believed to have room: then a write says that it has none. */
     if (log->io->space(log->io, log->plain->files.folder, &free_bytes) == 0)
         room = vv_min_u64(room, free_bytes);

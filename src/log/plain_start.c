@@ -323,22 +323,24 @@ static int list_facts(struct varve_log *log, const struct ending *ending, struct
 {
     const struct vv_plain_files *files = &log->plain->files;
     size_t made = vv_plain_files_made(files), room;
-    uint64_t lsn = ending->next_lsn;
+    uint64_t lsn = ending->next_lsn, now_us = log->io->realtime_us(log->io);
 
     log->facts = vv_alloc_array(made + 256, sizeof *log->facts);
     if (!log->facts)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%zu files", made);
     log->fact_room = made + 256;
     log->fact_count = made;
-    /* A file without a record begins where the next one does. */
+    /* A file without a record begins where the next one does. One whose header does not tell its age counts
+     * as made now: keep_ms may keep it for too long, never for too short a time. */
     for (size_t i = made; i-- > 0;) {
         const struct vv_plain_file *item = &files->items[i];
 
         lsn = item->first_lsn != 0 ? item->first_lsn : lsn;
-        log->facts[i] = (struct vv_segment_fact){.number = item->number,
-                                                 .base_lsn = lsn,
-                                                 .bytes = item->bytes,
-                                                 .created_us = item->header.created_us};
+        log->facts[i] = (struct vv_segment_fact){
+            .number = item->number,
+            .base_lsn = lsn,
+            .bytes = item->bytes,
+            .created_us = item->header.created_us ? item->header.created_us : now_us};
         atomic_fetch_add(&log->plain->writer->disk_bytes, item->bytes);
     }
     /* What the last file follows upon, or the next one will. */
