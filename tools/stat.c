@@ -198,17 +198,12 @@ static void stat_text(struct out *out, const char *path, const struct varve_info
         out_string(out, "segments      none");
     out_print(out, "; %" PRIu64 " prepared, %" PRIu64 " spare\n", info->segments_ready, info->spares);
     if (info->segments > 0 && stat_is_native(info))
-        out_print(out,
-                  "segment size  %s, sectors of %" PRIu64 " bytes
-                  ",
-                  units_bytes(size, info->segment_bytes),
-                  info->sector_bytes);
+        out_print(out, "segment size  %s, sectors of %" PRIu64 " bytes\n",
+                  units_bytes(size, info->segment_bytes), info->sector_bytes);
     else if (info->segment_bytes > 0)
-        out_print(out, "segment size  %s
-", units_bytes(size, info->segment_bytes));
+        out_print(out, "segment size  %s\n", units_bytes(size, info->segment_bytes));
     if (info->segments > 0 && info->segment_bytes > 0)
-        out_print(out, "last segment  %.1f %% full, %s free
-", units_ratio(taken, info->segment_bytes) * 100,
+        out_print(out, "last segment  %.1f %% full, %s free\n", units_ratio(taken, info->segment_bytes) * 100,
                   units_bytes(left, info->tail_free_bytes));
     out_print(out, "on disk       %s, of which %s (%.1f %%) in use\n", units_bytes(disk, info->disk_bytes),
               units_bytes(used, info->used_bytes), units_ratio(info->used_bytes, info->disk_bytes) * 100);

@@ -124,7 +124,8 @@ VARVE_API int varve_append_async(struct varve_log *log, const struct varve_recor
  * Appends `count` records (1 to 65,536) under consecutive LSNs; *ret_first_lsn is the first one's. With
  * `durability` as above waits for all of them; they share a frame and its fate where they fit into a slot
  * together, else TOO_LARGE; in formats of others they share a write, of which a power failure can leave the
- * first records, and aero takes one record only (UNSUPPORTED). `wait` = 0: returns as varve_append_async does.
+ * first records, and aero takes one record only (UNSUPPORTED). `wait` = 0: returns as varve_append_async
+ * does.
  */
 VARVE_API int varve_append_batch(struct varve_log *log, const struct varve_record *records, size_t count,
                                  enum varve_durability durability, int wait, uint64_t *ret_first_lsn);

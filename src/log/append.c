@@ -14,6 +14,7 @@
 #include "log/metrics.h"
 #include "log/plain_write.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 /* Length of the payload. Errors: INVALID, TOO_LARGE. */
 static inline int measure_pieces(struct varve_log *log, const struct varve_record *record,

@@ -15,6 +15,7 @@
 #include "log/lock.h"
 #include "log/plain.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 struct vv_plain_cursor {
     struct varve_log *log;

@@ -15,6 +15,7 @@
 #include "log/lost.h"
 #include "log/plain_write.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 /* -- recovery -- */
 

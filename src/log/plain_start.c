@@ -24,6 +24,7 @@
 #include "log/plain_write.h"
 #include "log/prepare.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 /* What recovery found. */
 struct ending {

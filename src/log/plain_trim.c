@@ -16,6 +16,7 @@
 #include "log/plain_write.h"
 #include "log/replace.h"
 #include "log/stages.h"
+#include "log/tell.h"
 
 /* As of now: without the files that are being removed. facts_mutex is held. */
 static struct vv_side new_side(struct varve_log *log)

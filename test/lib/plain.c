@@ -118,13 +118,15 @@ void test_plain_fresh(const char *format)
     test_plain_copy(test_plain_small(format), test_plain_next());
 }
 
-static void on_message(void *arg, enum varve_message_level level, const char *text)
+static void on_message(void *arg, const struct varve_message *message)
 {
     struct test_plain_reader *r = arg;
 
-    assert_int_equal(level, VARVE_MESSAGE_WARNING);
+    if (message->level < VARVE_MESSAGE_WARNING)
+        return;
+    assert_int_equal(message->level, VARVE_MESSAGE_WARNING);
     r->warnings++;
-    snprintf(r->warning, sizeof r->warning, "%s", text);
+    snprintf(r->warning, sizeof r->warning, "%s", message->text);
 }
 
 int test_plain_open(struct test_plain_reader *r, const char *format, enum varve_policy at_open,
