@@ -6,6 +6,7 @@
 void emit_init(struct emit *emit)
 {
     *emit = (struct emit){.limit = UINT64_MAX};
+    emit->format = varve_format_get("varve");
 }
 
 static void emit_set_form(struct emit *emit, struct cli *cli, enum emit_form form)

@@ -23,7 +23,7 @@ enum emit_form {
 struct emit {
     struct out out;
     enum emit_form form;
-    const struct varve_format *format; /* of the log, to tell what its records have; set when it is open */
+    const struct varve_format *format; /* of the log, to tell what its records have: native until it is set */
     uint64_t limit;                    /* records to write at most; UINT64_MAX = all */
     uint64_t count;                    /* written so far */
     bool filter;

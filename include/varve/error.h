@@ -81,15 +81,15 @@ enum varve_severity {
       "put the file back that the message names, from a copy of the log")                                   \
     X(VARVE_E_INCOMPLETE, -32, FATAL, "the directory holds a copy of a log that was not finished",          \
       "remove the directory, and make the copy again")                                                      \
-    X(VARVE_E_CONFLICT, -32, ERROR, "somebody else has changed it, or holds it",                            \
+    X(VARVE_E_CONFLICT, -33, ERROR, "somebody else has changed it, or holds it",                            \
       "look again, and try again if it is still wanted")                                                    \
-    X(VARVE_E_NO_KEY, -33, ERROR, "there is no such key", "none is needed where that is an answer")         \
-    X(VARVE_E_TYPE, -34, ERROR, "the key holds something of another kind",                                  \
+    X(VARVE_E_NO_KEY, -34, ERROR, "there is no such key", "none is needed where that is an answer")         \
+    X(VARVE_E_TYPE, -35, ERROR, "the key holds something of another kind",                                  \
       "use another key; a lock ends by being unlocked, or with its time")                                   \
-    X(VARVE_E_RANGE, -35, ERROR, "a number would not fit into 64 bits", "use smaller numbers")              \
-    X(VARVE_E_MEMORY, -36, ERROR, "the engine has reached max_memory, and evicts nothing",                  \
+    X(VARVE_E_RANGE, -36, ERROR, "a number would not fit into 64 bits", "use smaller numbers")              \
+    X(VARVE_E_MEMORY, -37, ERROR, "the engine has reached max_memory, and evicts nothing",                  \
       "delete keys, or raise max_memory")                                                                   \
-    X(VARVE_E_SNAPSHOT, -37, FATAL, "no sound snapshot fits the log",                                       \
+    X(VARVE_E_SNAPSHOT, -38, FATAL, "no sound snapshot fits the log",                                       \
       "put the snapshot or the segments back that the message names, from a copy of the directory")
 
 enum varve_error_code {

@@ -270,11 +270,16 @@ int vv_chain_reload(struct vv_chain *chain, struct varve_error *ret_error)
 
 bool vv_chain_at_rest(const struct vv_chain *chain, size_t index)
 {
-    if (index + 1 >= chain->count)
-        return false;
+    char name[VV_SEGMENT_NAME_BYTES];
+
+    if (index + 1 >= chain->count) {
+        struct varve_io_stat stat;
+
+        vv_segment_name(chain->links[index].number + 1, name);
+        return chain->io->stat_name(chain->io, chain->dir, name, &stat) == -ENOENT;
+    }
     for (size_t i = index + 1; i < chain->count; i++) {
         uint8_t bytes[VV_SEGMENT_HEADER_BYTES];
-        char name[VV_SEGMENT_NAME_BYTES];
         struct vv_segment_header header;
         struct varve_file *file;
         ssize_t n;

@@ -72,7 +72,8 @@ int vv_chain_open_file(struct varve_io *io, struct varve_dir *dir, const char *n
 int vv_chain_reload(struct vv_chain *chain, struct varve_error *ret_error);
 
 /* Whether the segment at `index` is still the last one in use, as far as that can be told without listing the
- * directory: those that the writer has ready behind it are known, and still have no header. */
+ * directory: those behind it are known to be ready, and still have no header; or there was none, and there is
+ * still none of the next number. A writer that came after a crash may have taken another number. */
 bool vv_chain_at_rest(const struct vv_chain *chain, size_t index);
 
 void vv_chain_free(struct vv_chain *chain);

@@ -25,6 +25,10 @@
 #include "log/tell.h"
 #include "log/walk.h"
 
+enum {
+    RESTS_MAX = 100 /* a second or two of asking */
+};
+
 struct varve_cursor {
     struct varve_log *log;
     struct vv_plain_cursor *plain; /* a log in a format of others: all that is below is not used */
@@ -41,6 +45,7 @@ struct varve_cursor {
     uint32_t index;   /* of the next record in the frame */
     uint64_t time_us; /* of the last record given: times never decrease */
     bool held;        /* a frame was read and may not be given yet */
+    unsigned rests;   /* looks in a row for which the directory was not listed */
     uint64_t alone;   /* bytes read from disk when nobody was seen to write */
 
     struct vv_salvage salvage; /* sound records of a damaged frame, under the policy skip */
@@ -262,12 +267,15 @@ static int look_again(struct varve_cursor *c, bool *ret_changed)
         *ret_changed = c->walk.live && !live; /* the end is final now, and may be judged */
         c->walk.live = live;
     }
-    /* Asked again and again while nothing comes: the directory is listed only when there is reason to. */
-    if (!at_home(c) && !*ret_changed && c->walk.live && c->walk.scan.file &&
+    /* Asked again and again while nothing comes: the directory is listed when there is reason to, and now and
+     * then. */
+    if (!at_home(c) && !*ret_changed && c->walk.live && c->walk.scan.file && c->rests < RESTS_MAX &&
         vv_chain_at_rest(&c->chain, c->walk.index)) {
+        c->rests++;
         vv_scan_refresh(&c->walk.scan);
         return 0;
     }
+    c->rests = 0;
     rc = reload(c);
     if (rc != 0)
         return rc;

@@ -13,6 +13,7 @@
 #include "format/frame.h"
 #include "format/record.h"
 #include "format/segment.h"
+#include "log/plain.h"
 #include "varve/codec.h"
 #include "varve/io.h"
 
@@ -295,10 +296,9 @@ int vv_options_fill(const struct varve_options *options, struct varve_options *r
         rc = check_enums(&o, ret_error);
     if (rc != 0)
         return rc;
-    format = varve_format_get(o.format ? o.format : "varve");
-    if (!format)
-        return vv_error_set(ret_error, VARVE_E_INVALID, 0, "option format: there is no format named %s",
-                            o.format);
+    rc = vv_plain_named(o.format ? o.format : "varve", &format, ret_error);
+    if (rc != 0)
+        return rc;
     plain = !(format->traits & VARVE_FORMAT_NATIVE);
     rc = plain ? refuse_plain(&o, format, ret_error) : 0;
     if (rc != 0)

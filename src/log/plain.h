@@ -17,6 +17,9 @@ struct vv_plain {
     struct vv_plain_files files;    /* read-only: [const after open] */
 };
 
+/* The format of that name; NULL in *ret_format for no name. Errors: INVALID (the message lists the names). */
+int vv_plain_named(const char *asked, const struct varve_format **ret_format, struct varve_error *ret_error);
+
 /*
  * In which format the log in `dir` is: *ret_format, NULL = the native one, which it also is where nothing
  * tells. Asked are, in this order: MANIFEST of a native log; VARVE; the bytes of files whose names fit; names

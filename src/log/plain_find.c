@@ -196,7 +196,7 @@ static void list_names(char *out, size_t room)
         used += (size_t)snprintf(out + used, room - used, "%s%s", i > 0 ? ", " : "", format->name);
 }
 
-static int get_asked(const char *asked, const struct varve_format **ret_format, struct varve_error *ret_error)
+int vv_plain_named(const char *asked, const struct varve_format **ret_format, struct varve_error *ret_error)
 {
     char names[256];
 
@@ -227,7 +227,7 @@ int vv_plain_find(struct varve_io *io, struct varve_dir *dir, const char *asked_
     struct varve_error error;
     struct vv_side side;
     bool sure = true;
-    int rc = get_asked(asked_name, &asked, ret_error), beside;
+    int rc = vv_plain_named(asked_name, &asked, ret_error), beside;
 
     if (rc != 0)
         return rc;
@@ -258,7 +258,7 @@ int vv_plain_find_file(struct varve_io *io, struct varve_dir *dir, const char *n
     uint64_t file_bytes = 0;
     bool sure = false;
     ssize_t n = 0;
-    int rc = head ? get_asked(asked_name, &asked, ret_error)
+    int rc = head ? vv_plain_named(asked_name, &asked, ret_error)
                   : vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%s: looking for its format", name);
 
     if (rc == 0)

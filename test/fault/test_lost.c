@@ -15,7 +15,7 @@
 #include "lib/sample.h"
 
 enum {
-    RECORDS = 7,
+    RECORDS = 14,
     DAMAGED = 3
 };
 

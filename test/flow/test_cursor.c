@@ -671,7 +671,7 @@ static void test_cursor__arguments(void **state)
     struct varve_error error = {0};
     test_sample_make(&s, TEST_SAMPLE_SMALL, 3, true);
     struct varve_log *log = test_sample_open(&s, VARVE_POLICY_TRUNCATE);
-    assert_int_equal(varve_cursor_open(log, (enum varve_policy)3, &cursor, &error), VARVE_E_INVALID);
+    assert_int_equal(varve_cursor_open(log, (enum varve_policy)4, &cursor, &error), VARVE_E_INVALID);
     assert_null(cursor);
     assert_int_equal(error.code, VARVE_E_INVALID);
     varve_cursor_close(NULL);

@@ -321,6 +321,7 @@ static void test_plain_read__codec_of_payloads(void **state)
 
 static void test_plain_read__formats_asked_for(void **state)
 {
+    struct varve_dir *dir;
     (void)state;
     struct test_plain_reader r;
 
@@ -341,9 +342,9 @@ static void test_plain_read__formats_asked_for(void **state)
     assert_int_equal(test_plain_open(&r, NULL, VARVE_POLICY_HALT, VARVE_POLICY_HALT), VARVE_E_CORRUPT);
     assert_non_null(strstr(r.error.message, "wal_000001.log, byte 0: its header is damaged"));
     refused("stra", VARVE_E_NOT_FOUND, "there is no log");
-    assert_int_equal(varve_io_system()->dir_open(varve_io_system(), NULL, test_plain_next(), 1,
-                                                 &(struct varve_dir *){NULL}, NULL),
+    assert_int_equal(varve_io_system()->dir_open(varve_io_system(), NULL, test_plain_next(), 1, &dir, NULL),
                      0);
+    varve_io_system()->dir_close(varve_io_system(), dir);
     test_bytes_write(test_plain_path, "notes.txt", "hello\n", 6);
     refused(NULL, VARVE_E_NOT_FOUND, "there is no log in the directory");
     refused("lfwal", VARVE_E_NOT_FOUND, "there is no log in the directory");

@@ -134,7 +134,7 @@ usage log --type ' 1'
 usage log --threads 0
 usage log --threads 99999999999999999999
 usage log --batch 0
-usage log --segment-bytes 1K
+usage log --segment-bytes 1000
 usage log --segment-bytes 99999999999T
 usage log --segment-bytes 64X
 usage log --durability durable

@@ -146,27 +146,10 @@ static int pass_random(struct varve_io *io, void *buf, size_t len)
     return below->random(below, buf, len);
 }
 
-static int pass_own(struct varve_io *io, struct varve_file *file, uint64_t size_bytes)
-{
-    struct varve_io *below = test_pass_below(io);
-    return below->own(below, file, size_bytes);
-}
-
-static int pass_map(struct varve_io *io, struct varve_file *file, uint64_t size_bytes, void **ret_map)
-{
-    struct varve_io *below = test_pass_below(io);
-    return below->map(below, file, size_bytes, ret_map);
-}
-
-static void pass_unmap(struct varve_io *io, void *map, uint64_t size_bytes)
-{
-    struct varve_io *below = test_pass_below(io);
-    below->unmap(below, map, size_bytes);
-}
-
 void test_pass_init(struct test_pass *pass, struct varve_io *below)
 {
     pass->below = below != NULL ? below : varve_io_system();
+    /* Without own and map: what a file is below, a decorator that has files of its own does not hand on. */
     pass->io = (struct varve_io){
         .size = sizeof pass->io,
         .ctx = pass,
@@ -192,8 +175,5 @@ void test_pass_init(struct test_pass *pass, struct varve_io *below)
         .monotonic_us = pass_monotonic_us,
         .random = pass_random,
         .monotonic_coarse_us = pass->below->monotonic_coarse_us != NULL ? pass_monotonic_coarse_us : NULL,
-        .own = pass->below->own != NULL ? pass_own : NULL,
-        .map = pass->below->map != NULL ? pass_map : NULL,
-        .unmap = pass->below->map != NULL ? pass_unmap : NULL,
     };
 }

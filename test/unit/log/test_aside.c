@@ -183,7 +183,7 @@ static void test_aside__encoded(void **state)
         s.options.codec = test_codecs_at(i);
         s.options.keys = keys;
         struct varve_log *log = test_sample_open(&s, VARVE_POLICY_TRUNCATE);
-        test_sample_append_batch(&s, log, 20);
+        test_sample_append_batch(&s, log, 16);
         assert_int_equal(varve_set_aside(log, 7, "encoded", NULL, NULL), 0);
         assert_int_equal(varve_close(log, NULL), 0);
         test_sample_unlink_segment(&s, 1);
