@@ -160,8 +160,6 @@ static int cut_tail(struct varve_log *log, struct vv_segment *segment, const str
             rc = -EIO;
         done += n > 0 ? (uint64_t)n : 0;
     }
-    if (rc == 0)
-        rc = log->io->sync(log->io, segment->file);
     return rc == 0 ? 0
                    : io_error(ret_error, rc, vv_plain_file_name(log, segment->number, name),
                               "the torn tail cannot be removed");
@@ -203,6 +201,13 @@ static int go_on(struct varve_log *log, const struct ending *ending, struct varv
     rc = cut_tail(log, segment, &ending->end, ret_error);
     if (rc != 0)
         return rc;
+    /* Whoever wrote it may have been killed before he synced it, or its name: what this log says to be
+     * durable must be so. */
+    rc = log->io->sync(log->io, segment->file);
+    if (rc == 0)
+        rc = log->io->dir_sync(log->io, log->plain->files.folder);
+    if (rc != 0)
+        return io_error(ret_error, rc, name, "what was read of it cannot be made durable");
     if (vv_plain_fixed(log))
         rc = own_rest(log, segment, ending->end.offset);
     if (rc == 0)

@@ -15,7 +15,7 @@
 #include "lib/sample.h"
 
 enum {
-    RECORDS = 14,
+    RECORDS = 28,
     DAMAGED = 3
 };
 
