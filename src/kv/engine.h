@@ -43,7 +43,7 @@ struct vv_shard {
     struct vv_table table; /* [changed with both, read with one of them] */
     uint64_t deleted_lsn;  /* [lock] of the last removal */
     struct vv_kept **kept; /* [made with both] lists [lock], by hash; NULL while none is needed */
-    _Atomic uint64_t kept_count, bytes, count, expiring; /* [order; read by any] */
+    _Atomic uint64_t kept_count, bytes, count, expiring; /* [lock; read by any] */
 };
 
 /* A moment that somebody looks at: all and only records up to `lsn`. */
@@ -109,6 +109,11 @@ bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct v
  * wanted. */
 void vv_shard_change(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
                      struct vv_entry *next, uint64_t lsn, struct vv_kept *kept);
+
+/* The same where `lock` is held. */
+void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash,
+                            struct vv_entry *before, struct vv_entry *next, uint64_t lsn,
+                            struct vv_kept *kept);
 
 /* Makes sure that versions can be kept. `order` is held. False: no memory. */
 bool vv_shard_can_keep(struct vv_shard *shard);

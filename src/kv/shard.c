@@ -82,6 +82,13 @@ bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct v
     return true;
 }
 
+/* A number that is changed under `lock`, and read by anybody: no locked instruction is needed. */
+static void bump(_Atomic uint64_t *number, uint64_t by)
+{
+    atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + by,
+                          memory_order_relaxed);
+}
+
 /* -- versions that are looked at -- */
 
 bool vv_shard_can_keep(struct vv_shard *shard)
@@ -110,8 +117,8 @@ static void keep(struct vv_shard *shard, uint64_t hash, struct vv_entry *entry, 
 
     *kept = (struct vv_kept){*list, until, entry};
     *list = kept;
-    atomic_fetch_add_explicit(&shard->kept_count, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&shard->bytes, vv_entry_cost(entry), memory_order_relaxed);
+    bump(&shard->kept_count, 1);
+    bump(&shard->bytes, vv_entry_cost(entry));
 }
 
 /* Lets go of what no view sees any more. `lock` is held. */
@@ -128,8 +135,8 @@ static void let_go(struct vv_shard *shard, uint64_t oldest)
                 continue;
             }
             *at = kept->next;
-            atomic_fetch_sub_explicit(&shard->kept_count, 1, memory_order_relaxed);
-            atomic_fetch_sub_explicit(&shard->bytes, vv_entry_cost(kept->entry), memory_order_relaxed);
+            bump(&shard->kept_count, UINT64_MAX); /* one less */
+            bump(&shard->bytes, 0 - vv_entry_cost(kept->entry));
             free_kept(kept);
         }
     }
@@ -158,26 +165,25 @@ static void count_change(struct varve_kv *kv, struct vv_shard *shard, const stru
     uint64_t expiring =
         (next && (next->flags & VV_ENTRY_EXPIRES)) - (uint64_t)(before && (before->flags & VV_ENTRY_EXPIRES));
 
-    atomic_fetch_add_explicit(&shard->bytes, more - less, memory_order_relaxed);
+    bump(&shard->bytes, more - less);
     if (expiring)
-        atomic_fetch_add_explicit(&shard->expiring, expiring, memory_order_relaxed);
+        bump(&shard->expiring, expiring);
     if (!before || !next)
-        atomic_fetch_add_explicit(&shard->count, (uint64_t)(next != NULL) - (uint64_t)(before != NULL),
-                                  memory_order_relaxed);
+        bump(&shard->count, (uint64_t)(next != NULL) - (uint64_t)(before != NULL));
     if (kv->max_memory)
         atomic_fetch_add_explicit(&kv->memory, more - less, memory_order_relaxed);
 }
 
-void vv_shard_change(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
-                     struct vv_entry *next, uint64_t lsn, struct vv_kept *kept)
+void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash,
+                            struct vv_entry *before, struct vv_entry *next, uint64_t lsn,
+                            struct vv_kept *kept)
 {
     /* Without `kept` the writer saw no view. One that is there now has seen the writer, waits for it, and
      * will look at this record or a later one. */
-    bool looked_at = before && kept && atomic_load(&kv->oldest_view) < lsn;
+    bool looked_at = before && kept && shard->kept && atomic_load(&kv->oldest_view) < lsn;
 
     if (next)
         next->version = lsn;
-    pthread_mutex_lock(&shard->lock);
     if (next && before)
         vv_table_replace(&shard->table, hash, before, next);
     else if (next)
@@ -187,14 +193,20 @@ void vv_shard_change(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash,
     if (!next)
         shard->deleted_lsn = lsn;
     count_change(kv, shard, before, next);
-    if (looked_at && shard->kept) {
+    if (looked_at) {
         keep(shard, hash, before, lsn, kept);
-        before = NULL;
-        kept = NULL;
+    } else {
+        vv_free(before);
+        vv_free(kept);
     }
+}
+
+void vv_shard_change(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
+                     struct vv_entry *next, uint64_t lsn, struct vv_kept *kept)
+{
+    pthread_mutex_lock(&shard->lock);
+    vv_shard_change_locked(kv, shard, hash, before, next, lsn, kept);
     pthread_mutex_unlock(&shard->lock);
-    vv_free(before);
-    vv_free(kept);
 }
 
 /* -- views -- */

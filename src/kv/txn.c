@@ -311,8 +311,8 @@ static int by_shard(const void *a, const void *b)
     return (x->hash > y->hash) - (x->hash < y->hash);
 }
 
-/* Calls of one for each shard that it touches, in their order. */
-static void each_shard(struct varve_kv_txn *txn, int (*fn)(pthread_mutex_t *mutex))
+/* Locks, or unlocks, every shard that it touches, in their order. */
+static void each_order(struct varve_kv_txn *txn, int (*fn)(pthread_mutex_t *mutex))
 {
     struct vv_shard *last = NULL;
 
@@ -322,6 +322,20 @@ static void each_shard(struct varve_kv_txn *txn, int (*fn)(pthread_mutex_t *mute
         if (shard != last)
             (void)fn(&shard->order);
         last = shard;
+    }
+}
+
+static void each_lock(struct varve_kv_txn *txn, int (*fn)(pthread_mutex_t *mutex))
+{
+    struct vv_shard *last = NULL;
+
+    for (size_t i = 0; i < txn->count; i++) {
+        struct vv_shard *shard = vv_kv_shard(txn->kv, txn->items[i].hash);
+
+        if (txn->items[i].written && shard != last) {
+            (void)fn(&shard->lock);
+            last = shard;
+        }
     }
 }
 
@@ -421,18 +435,21 @@ static int append(struct varve_kv_txn *txn, uint64_t *ret_lsn)
     return rc;
 }
 
+/* Under the locks of all: who has read one of its keys as it is now finds the others so too. */
 static void apply(struct varve_kv_txn *txn, uint64_t lsn)
 {
+    each_lock(txn, pthread_mutex_lock);
     for (size_t i = 0; i < txn->count; i++) {
         struct item *item = &txn->items[i];
 
         if (!item->written || (!item->next && !item->before))
             continue;
-        vv_shard_change(txn->kv, vv_kv_shard(txn->kv, item->hash), item->hash, item->before, item->next, lsn,
-                        item->kept);
+        vv_shard_change_locked(txn->kv, vv_kv_shard(txn->kv, item->hash), item->hash, item->before,
+                               item->next, lsn, item->kept);
         item->next = NULL;
         item->kept = NULL;
     }
+    each_lock(txn, pthread_mutex_unlock);
 }
 
 /* live.lock is held. */
@@ -444,7 +461,7 @@ static int commit(struct varve_kv_txn *txn, uint64_t *ret_lsn)
     memset(txn->index, 0, txn->index_room * sizeof *txn->index);
     for (size_t i = 0; i < txn->count; i++)
         index_item(txn, i);
-    each_shard(txn, pthread_mutex_lock);
+    each_order(txn, pthread_mutex_lock);
     set_inflight(txn, varve_last_lsn(txn->kv->log) + 1);
     rc = validate(txn);
     if (rc == 0)
@@ -454,7 +471,7 @@ static int commit(struct varve_kv_txn *txn, uint64_t *ret_lsn)
     if (rc == 0)
         apply(txn, *ret_lsn);
     set_inflight(txn, 0);
-    each_shard(txn, pthread_mutex_unlock);
+    each_order(txn, pthread_mutex_unlock);
     for (size_t i = 0; i < txn->count; i++) {
         vv_free(txn->items[i].kept);
         txn->items[i].kept = NULL;

@@ -200,10 +200,67 @@ static void test_kv_threads__all_at_once(void **state)
     store_end(&sh.s);
 }
 
+enum {
+    PAIRS = 4000
+};
+
+/* Makes two keys the same number, again and again. */
+static void *run_pairs(void *arg)
+{
+    struct shared *sh = arg;
+    for (unsigned i = 1; i <= PAIRS; i++) {
+        struct varve_kv_txn *txn;
+        char text[16];
+        size_t bytes = (size_t)snprintf(text, sizeof text, "%08u", i);
+        int rc = varve_kv_begin(sh->s.kv, 0, &txn);
+        for (unsigned key = 0; key < 8 && rc == 0; key++)
+            rc = varve_kv_txn_set(txn, &key, sizeof key, text, bytes, 0);
+        if (rc == 0)
+            rc = varve_kv_commit(txn, 0, NULL);
+        atomic_fetch_add(&sh->wrong, rc != 0);
+    }
+    atomic_store(&sh->stop, true);
+    return NULL;
+}
+
+static unsigned long read_pair(struct shared *sh, unsigned key, struct varve_kv_value *value)
+{
+    char text[16] = {0};
+    if (varve_kv_get(sh->s.kv, &key, sizeof key, value) != 0)
+        return 0;
+    memcpy(text, value->data, value->bytes < 15 ? value->bytes : 15);
+    return strtoul(text, NULL, 10);
+}
+
+/* Who has seen one key of a transaction sees the others too, with single calls as well, and in a mode that
+ * waits for no disk. */
+static void test_kv_threads__one_after_the_other(void **state)
+{
+    static struct shared sh;
+    struct varve_kv_value value = {.data = NULL};
+    pthread_t writer;
+    (void)state;
+    store_init(&sh.s);
+    sh.s.log.durability = VARVE_INTERVAL;
+    assert_int_equal(store_open(&sh.s), 0);
+    assert_int_equal(pthread_create(&writer, NULL, run_pairs, &sh), 0);
+    for (unsigned i = 0; !atomic_load(&sh.stop); i++) {
+        unsigned long first = read_pair(&sh, i % 8, &value),
+                      second = read_pair(&sh, (i + 1 + i / 8 % 7) % 8, &value);
+        if (second < first)
+            fail_msg("%lu after %lu", second, first);
+    }
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    assert_int_equal(atomic_load(&sh.wrong), 0);
+    varve_kv_value_free(&value);
+    store_end(&sh.s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kv_threads__all_at_once),
+        cmocka_unit_test(test_kv_threads__one_after_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
