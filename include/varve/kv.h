@@ -149,9 +149,10 @@ VARVE_API int varve_kv_expire(struct varve_kv *kv, const void *key, size_t key_b
 /*
  * Locks: a key that holds its owner, 1 to 65,535 bytes, until it is unlocked or its time is over. The token
  * is the lock's version: it grows with every lock and extension of any key, so who guards something else with
- * it can refuse tokens lower than one that it has seen. Of a lock that is held by somebody else both
- * functions give CONFLICT; of an entry that is no lock TYPE. lock: of a lock of one's own extends it. unlock:
- * NO_KEY when nobody has it. Other errors: as above.
+ * it can refuse tokens lower than one that it has seen. A lock is durable when it returns, in every mode but
+ * `memory`: else a token might be given twice. Of a lock that is held by somebody else both functions give
+ * CONFLICT; of an entry that is no lock TYPE. lock: of a lock of one's own extends it. unlock: NO_KEY when
+ * nobody has it. Other errors: as above.
  */
 VARVE_API int varve_kv_lock(struct varve_kv *kv, const void *key, size_t key_bytes, const void *owner,
                             size_t owner_bytes, uint64_t limit_ms, uint64_t *ret_token);

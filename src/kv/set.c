@@ -266,13 +266,21 @@ int varve_kv_lock(struct varve_kv *kv, const void *key, size_t key_bytes, const 
                   size_t owner_bytes, uint64_t limit_ms, uint64_t *ret_token)
 {
     struct wish wish = {.value = owner, .value_bytes = owner_bytes};
+    uint64_t token;
+    int rc;
 
     if (!owner || owner_bytes == 0 || owner_bytes > VARVE_KV_KEY_MAX || limit_ms == 0)
         return VARVE_E_INVALID;
     if (!vv_mul_checked(limit_ms, 1000, &wish.how.expires_us) ||
         !vv_add_checked(wish.how.expires_us, vv_kv_now(kv), &wish.how.expires_us))
         return VARVE_E_INVALID;
-    return vv_kv_update(kv, key, key_bytes, true, decide_lock, &wish, ret_token);
+    rc = vv_kv_update(kv, key, key_bytes, true, decide_lock, &wish, &token);
+    /* In every mode: an LSN that a power failure takes is given once more, and a token must not be. */
+    if (rc == 0 && !kv->keeps_nothing)
+        rc = varve_wait(kv->log, token, VARVE_WAIT_FOREVER);
+    if (rc == 0 && ret_token)
+        *ret_token = token;
+    return rc;
 }
 
 int varve_kv_unlock(struct varve_kv *kv, const void *key, size_t key_bytes, const void *owner,

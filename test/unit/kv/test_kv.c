@@ -218,6 +218,25 @@ static void test_kv__locks(void **state)
     store_end(&s);
 }
 
+/* A token that a power failure took would be given again. */
+static void test_kv__tokens_are_durable(void **state)
+{
+    struct test_store s, after;
+    uint64_t token = 0, next = 0;
+    (void)state;
+    store_init(&s);
+    s.log.durability = VARVE_INTERVAL;
+    s.log.sync_interval_ms = 3600000;
+    assert_int_equal(store_open(&s), 0);
+    assert_int_equal(varve_kv_lock(s.kv, KEY("l"), KEY("me"), 1, &token), 0);
+    assert_true(varve_durable_lsn(varve_kv_log(s.kv)) >= token);
+    store_cut(&s, &after);
+    BED_UNTIL(varve_kv_lock(after.kv, KEY("l"), KEY("you"), 1000, &next) == 0);
+    assert_true(next > token);
+    store_end(&after);
+    store_end(&s);
+}
+
 struct seen {
     unsigned count;
     unsigned char times[5000];
@@ -428,13 +447,21 @@ static void test_kv__options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kv__set_get_delete), cmocka_unit_test(test_kv__conditions),
-        cmocka_unit_test(test_kv__numbers),        cmocka_unit_test(test_kv__append),
-        cmocka_unit_test(test_kv__expiry),         cmocka_unit_test(test_kv__locks),
-        cmocka_unit_test(test_kv__scan),           cmocka_unit_test(test_kv__memory_limit),
-        cmocka_unit_test(test_kv__no_memory),      cmocka_unit_test(test_kv__log_fails),
-        cmocka_unit_test(test_kv__power_cut),      cmocka_unit_test(test_kv__memory_mode),
-        cmocka_unit_test(test_kv__strange_log),    cmocka_unit_test(test_kv__options),
+        cmocka_unit_test(test_kv__set_get_delete),
+        cmocka_unit_test(test_kv__conditions),
+        cmocka_unit_test(test_kv__numbers),
+        cmocka_unit_test(test_kv__append),
+        cmocka_unit_test(test_kv__expiry),
+        cmocka_unit_test(test_kv__locks),
+        cmocka_unit_test(test_kv__tokens_are_durable),
+        cmocka_unit_test(test_kv__scan),
+        cmocka_unit_test(test_kv__memory_limit),
+        cmocka_unit_test(test_kv__no_memory),
+        cmocka_unit_test(test_kv__log_fails),
+        cmocka_unit_test(test_kv__power_cut),
+        cmocka_unit_test(test_kv__memory_mode),
+        cmocka_unit_test(test_kv__strange_log),
+        cmocka_unit_test(test_kv__options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
