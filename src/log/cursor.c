@@ -53,20 +53,18 @@ struct varve_cursor {
 };
 
 /* Beside a writer: whether what is missing was trimmed since the chain was loaded. Then it is no damage. */
-static bool was_trimmed(const struct varve_cursor *c, uint64_t lsn)
+static int was_trimmed(struct varve_cursor *c, uint64_t lsn)
 {
-    struct vv_manifest manifest;
-
-    return c->walk.live && vv_manifest_read(c->chain.io, c->chain.dir, &manifest, NULL) == 0 &&
-           manifest.first_lsn > lsn;
+    return c->walk.live ? vv_manifest_trimmed(c->chain.io, c->chain.dir, lsn, &c->error) : 0;
 }
 
 static int on_damage(void *arg, const struct vv_damage *damage)
 {
     struct varve_cursor *c = arg;
+    int rc = was_trimmed(c, damage->lsn_first);
 
-    if (was_trimmed(c, damage->lsn_first))
-        return VARVE_E_TRIMMED;
+    if (rc != 0)
+        return rc;
     c->lost += damage->lsn_last + 1 - damage->lsn_first;
     vv_tell(c->log, DAMAGE_PASSED,
             VV_ABOUT(.segment = damage->segment, .offset = damage->offset, .lsn = damage->lsn_first),
@@ -176,6 +174,8 @@ static int reload(struct varve_cursor *c)
         rc = vv_chain_refuse(&c->chain, &c->error);
     if (rc == 0)
         rc = vv_chain_codecs(&c->chain, &c->error);
+    if (rc != 0)
+        vv_error_wrap(&c->error, "%s", c->log->path);
     return rc;
 }
 

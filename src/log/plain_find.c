@@ -144,6 +144,8 @@ static int look_at(struct signs *s, struct varve_dir *dir, struct varve_error *r
         s->io->dir_close(s->io, folder);
     if (rc == -ENOMEM)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "looking for the log's format");
+    if (rc != 0 && !s->home)
+        return vv_error_set(ret_error, VARVE_E_IO, -rc, "the directory %s cannot be read", s->format->folder);
     return rc == 0 ? 0 : vv_error_set(ret_error, VARVE_E_IO, -rc, "the directory cannot be read");
 }
 
@@ -176,13 +178,16 @@ static int by_files(struct varve_io *io, struct varve_dir *dir, const struct var
     return rc;
 }
 
-static bool is_native(struct varve_io *io, struct varve_dir *dir)
+/* A MANIFEST that cannot be read tells of no other format. Errors: IO NOT_REGULAR. */
+static int is_native(struct varve_io *io, struct varve_dir *dir, bool *ret_native,
+                     struct varve_error *ret_error)
 {
     char text[sizeof native_title - 1];
     size_t len;
+    int rc = vv_replace_read(io, dir, VV_MANIFEST_NAME, text, sizeof text, &len);
 
-    return vv_replace_read(io, dir, VV_MANIFEST_NAME, text, sizeof text, &len) == 0 && len == sizeof text &&
-           memcmp(text, native_title, len) == 0;
+    *ret_native = rc == 0 && len == sizeof text && memcmp(text, native_title, len) == 0;
+    return rc == 0 || rc == -ENOENT ? 0 : vv_manifest_unread(rc, ret_error);
 }
 
 /* Every name that is known, for a message. */
@@ -226,15 +231,17 @@ int vv_plain_find(struct varve_io *io, struct varve_dir *dir, const char *asked_
     const struct varve_format *asked, *found = NULL;
     struct varve_error error;
     struct vv_side side;
-    bool sure = true;
+    bool sure = true, native;
     int rc = vv_plain_named(asked_name, &asked, ret_error), beside;
 
+    if (rc == 0)
+        rc = is_native(io, dir, &native, ret_error);
     if (rc != 0)
         return rc;
-    if (is_native(io, dir))
+    if (native)
         return settle(asked, varve_format_at(0), true, ret_format, ret_error);
     beside = vv_plain_side_read(io, dir, &side, &error);
-    if (beside == VARVE_E_IO) {
+    if (beside == VARVE_E_IO || beside == VARVE_E_NOT_REGULAR) {
         vv_error_copy(ret_error, &error);
         return beside;
     }

@@ -20,9 +20,13 @@ int vv_replace_read(struct varve_io *io, struct varve_dir *dir, const char *name
 
     /* Somebody may have made it just now; else what is there and cannot be opened must not pass for missing.
      */
-    if (rc == -ENOENT && io->stat_name(io, dir, name, &stat) != -ENOENT) {
-        rc = io->open(io, dir, name, VARVE_IO_READ, &file);
-        rc = rc == -ENOENT ? -EIO : rc;
+    if (rc == -ENOENT) {
+        int there = io->stat_name(io, dir, name, &stat);
+
+        if (there != -ENOENT)
+            rc = io->open(io, dir, name, VARVE_IO_READ, &file);
+        if (rc == -ENOENT && there != -ENOENT)
+            rc = there != 0 ? there : -EIO;
     }
     if (rc != 0)
         return rc;

@@ -122,7 +122,7 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
 {
     struct vv_manifest manifest;
     struct varve_error error;
-    int rc = 0;
+    int rc = 0, synced;
 
     pthread_mutex_lock(&log->facts_mutex);
     manifest = log->manifest;
@@ -159,8 +159,13 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
     memmove(log->facts, log->facts + count, (log->fact_count - count) * sizeof *log->facts);
     log->fact_count -= count;
     pthread_mutex_unlock(&log->segments_mutex);
-    if (log->io->dir_sync(log->io, log->dir) != 0)
+    synced = log->io->dir_sync(log->io, log->dir);
+    if (synced != 0) {
+        vv_tell(log, NOT_TRIMMED, VV_ABOUT(.sys_errno = -synced),
+                "the directory cannot be synced, so segments that were removed may come back: %s",
+                strerror(-synced));
         rc = VARVE_E_IO;
+    }
     vv_tell(log, TRIMMED, VV_ABOUT(.lsn = next->base_lsn, .segment = next->number),
             "%zu segments removed; the log begins with LSN %" PRIu64, count, next->base_lsn);
     return rc;
