@@ -164,6 +164,8 @@ void fault_story_rotate(struct fault_run *run)
             fault_sync(run);
         }
     }
+    /* A log that is closed says nothing of what it does not need any more. */
+    fault_settle(run);
     fault_close(run);
 }
 
