@@ -17,6 +17,7 @@ int keeping_open(struct keeping *keeping)
         log.flags |= VARVE_OPEN_MUST_EXIST;
     log.keys = keying_keys();
     log.message = say_message;
+    log.message_level = VARVE_MESSAGE_WARNING;
     log.progress = term_progress;
     log.progress_arg = &progress;
     /* Nobody who asks for one change waits for a snapshot. */

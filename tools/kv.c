@@ -286,6 +286,7 @@ static int kv_history(struct kv_wish *wish)
     options.flags = VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST;
     options.keys = keying_keys();
     options.message = say_message;
+    options.message_level = VARVE_MESSAGE_WARNING;
     rc = varve_open(wish->keeping.path, &options, &log, &error);
     if (rc)
         return say_library(wish->keeping.path, &error);

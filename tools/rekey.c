@@ -30,6 +30,7 @@ static int rekey_log(const char *source, const char *target, struct varve_option
 
     options->keys = keying_keys();
     options->message = say_message;
+    options->message_level = VARVE_MESSAGE_WARNING;
     options->progress = term_progress;
     options->progress_arg = &progress;
     rc = varve_rekey(source, target, options, &result, &error);

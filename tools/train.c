@@ -51,6 +51,7 @@ static int train_log(const char *path, const char *output, size_t room)
         return say_system("a dictionary", ENOMEM);
     options.keys = keying_keys();
     options.message = say_message;
+    options.message_level = VARVE_MESSAGE_WARNING;
     options.progress = term_progress;
     options.progress_arg = &progress;
     rc = varve_train(path, &options, dictionary, room, &length, &error);

@@ -29,6 +29,11 @@ int vv_plain_named(const char *asked, const struct varve_format **ret_format, st
 int vv_plain_find(struct varve_io *io, struct varve_dir *dir, const char *asked,
                   const struct varve_format **ret_format, struct varve_error *ret_error);
 
+/* For what only native logs can do: UNSUPPORTED, naming the format, where the directory holds a log in one of
+ * others; `what` is what cannot be done, `instead` what to do. Errors: those of vv_plain_find. */
+int vv_plain_refuse(struct varve_io *io, struct varve_dir *dir, const char *what, const char *instead,
+                    struct varve_error *ret_error);
+
 /* The same for one file, by its bytes before its name. */
 int vv_plain_find_file(struct varve_io *io, struct varve_dir *dir, const char *name, const char *asked,
                        const struct varve_format **ret_format, struct varve_error *ret_error);

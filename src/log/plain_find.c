@@ -257,6 +257,18 @@ int vv_plain_find(struct varve_io *io, struct varve_dir *dir, const char *asked_
     return rc != 0 ? rc : settle(asked, found, sure, ret_format, ret_error);
 }
 
+int vv_plain_refuse(struct varve_io *io, struct varve_dir *dir, const char *what, const char *instead,
+                    struct varve_error *ret_error)
+{
+    const struct varve_format *format;
+    int rc = vv_plain_find(io, dir, NULL, &format, ret_error);
+
+    if (rc != 0 || !format)
+        return rc;
+    return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0, "the log is in the format %s, which %s; %s",
+                        format->name, what, instead);
+}
+
 int vv_plain_find_file(struct varve_io *io, struct varve_dir *dir, const char *name, const char *asked_name,
                        const struct varve_format **ret_format, struct varve_error *ret_error)
 {

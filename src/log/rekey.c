@@ -29,6 +29,7 @@
 #include "log/manifest.h"
 #include "log/options.h"
 #include "log/pin.h"
+#include "log/plain.h"
 #include "log/replace.h"
 #include "log/rewrite.h"
 #include "log/walk.h"
@@ -137,6 +138,9 @@ static int open_source(struct rekey *k, const char *path, struct varve_error *re
     struct varve_io *io = k->to.io;
     int rc = vv_inspect_open_dir(path, io, &k->source_dir, ret_error);
 
+    if (rc == 0)
+        rc = vv_plain_refuse(io, k->source_dir, "has no codecs of ours", "there is nothing to encode anew",
+                             ret_error);
     if (rc != 0)
         return rc;
     rc = vv_chain_load(&k->source, io, k->source_dir, ret_error);

@@ -31,6 +31,7 @@
 #include "log/manifest.h"
 #include "log/options.h"
 #include "log/pin.h"
+#include "log/plain.h"
 #include "log/replace.h"
 #include "log/stages.h"
 
@@ -89,8 +90,12 @@ static int read_log(struct repair *r, varve_damage_fn damage, struct varve_verif
 static int look(struct repair *r, struct vv_chain *chain)
 {
     struct varve_error error;
-    int rc = vv_chain_load(chain, r->io, r->dir, r->ret_error);
+    int rc = vv_plain_refuse(r->io, r->dir, "is repaired by opening it",
+                             "open it for writing with the policy truncate, or skip where that refuses",
+                             r->ret_error);
 
+    if (rc == 0)
+        rc = vv_chain_load(chain, r->io, r->dir, r->ret_error);
     if (rc != 0)
         return rc;
     rc = vv_chain_refuse(chain, &error);
@@ -434,6 +439,7 @@ int varve_repair(const char *path, const char *to, const struct varve_options *o
                                        .keys = known.keys,
                                        .message = known.message,
                                        .message_arg = known.message_arg,
+                                       .message_level = known.message_level,
                                        .progress = known.progress,
                                        .progress_arg = known.progress_arg};
     r.io = known.io ? known.io : varve_io_system();

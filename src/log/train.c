@@ -113,6 +113,7 @@ int varve_train(const char *path, const struct varve_options *options, void *ret
     own.keys = known.keys;
     own.message = known.message;
     own.message_arg = known.message_arg;
+    own.message_level = known.message_level;
     own.progress = known.progress;
     own.progress_arg = known.progress_arg;
     s.bytes = vv_alloc(s.room);

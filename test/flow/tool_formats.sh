@@ -143,6 +143,17 @@ kill "$tail"
 wait "$tail" || true
 expect_text followed '"lsn":23,'
 
+# What native logs alone can do says so, and changes nothing.
+seq 50 | "$VARVE" append -q --preset stra other
+expect 3 "$VARVE" repair other
+expect_text err 'other: the log is in the format stra, which is repaired by opening it'
+expect 3 "$VARVE" rekey other copy
+expect_text err 'other: the log is in the format stra, which has no codecs of ours'
+[[ ! -e copy ]] || fail 'a copy that was refused left a directory'
+expect 0 "$VARVE" train other -o dictionary
+expect_no_text err 'info:'
+expect 0 "$VARVE" verify other
+
 # The list.
 expect 0 "$VARVE" formats
 for format in varve stra wlog aero dbkv lfwal; do
