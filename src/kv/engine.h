@@ -115,6 +115,9 @@ void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_
                             struct vv_entry *before, struct vv_entry *next, uint64_t lsn,
                             struct vv_kept *kept);
 
+/* Room in the table for so many new keys. `order` is held, and `lock` is not. */
+bool vv_shard_reserve(struct vv_shard *shard, size_t inserts);
+
 /* Makes sure that versions can be kept. `order` is held. False: no memory. */
 bool vv_shard_can_keep(struct vv_shard *shard);
 

@@ -29,7 +29,7 @@ static int apply(struct varve_kv *kv, const struct vv_op *op, uint64_t lsn)
 
     if (!counts(op, before, lsn))
         return 0;
-    if (!vv_table_reserve(&shard->table, 1) || !vv_op_apply(before, op, &next))
+    if (!vv_shard_reserve(shard, 1) || !vv_op_apply(before, op, &next))
         return VARVE_E_NOMEM;
     vv_shard_change(kv, shard, hash, before, next, lsn, NULL);
     return 0;

@@ -89,6 +89,19 @@ static void bump(_Atomic uint64_t *number, uint64_t by)
                           memory_order_relaxed);
 }
 
+bool vv_shard_reserve(struct vv_shard *shard, size_t inserts)
+{
+    bool done;
+
+    /* Who has `order` may look at the table; to change it takes both, for readers have `lock` alone. */
+    if (vv_table_has_room(&shard->table, inserts))
+        return true;
+    pthread_mutex_lock(&shard->lock);
+    done = vv_table_reserve(&shard->table, inserts);
+    pthread_mutex_unlock(&shard->lock);
+    return done;
+}
+
 /* -- versions that are looked at -- */
 
 bool vv_shard_can_keep(struct vv_shard *shard)

@@ -250,7 +250,7 @@ static int load_entry(struct varve_kv *kv, struct vv_entry *entry)
     pthread_mutex_lock(&shard->order);
     if (vv_table_find(&shard->table, hash, vv_entry_key(entry), entry->key_bytes))
         rc = VARVE_E_CORRUPT;
-    else if (!vv_table_reserve(&shard->table, 1))
+    else if (!vv_shard_reserve(shard, 1))
         rc = VARVE_E_NOMEM;
     if (rc == 0)
         vv_shard_change(kv, shard, hash, NULL, entry, entry->version, NULL);

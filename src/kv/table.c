@@ -143,6 +143,12 @@ static bool add_chunk(struct vv_table *table)
     return true;
 }
 
+bool vv_table_has_room(const struct vv_table *table, size_t inserts)
+{
+    return table->buckets > 0 && table->spares >= inserts &&
+           table->buckets + 1 + inserts / LOAD <= table->chunk_count * CHUNK_BUCKETS;
+}
+
 bool vv_table_reserve(struct vv_table *table, size_t inserts)
 {
     uint64_t buckets = table->buckets + 1 + inserts / LOAD;

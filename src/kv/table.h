@@ -46,6 +46,9 @@ void vv_table_free(struct vv_table *table);
 struct vv_entry *vv_table_find(const struct vv_table *table, uint64_t hash, const void *key,
                                size_t key_bytes);
 
+/* Whether vv_table_reserve would have nothing to do. */
+bool vv_table_has_room(const struct vv_table *table, size_t inserts);
+
 /* Makes sure that so many inserts will not fail. False: no memory. */
 bool vv_table_reserve(struct vv_table *table, size_t inserts);
 /* A key that is not there. */

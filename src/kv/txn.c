@@ -372,7 +372,7 @@ static bool reserve_tables(struct varve_kv_txn *txn)
         fresh += item->written && item->next && !item->before;
         if (i + 1 < txn->count && vv_kv_shard(txn->kv, txn->items[i + 1].hash) == shard)
             continue;
-        if (fresh > 0 && !vv_table_reserve(&shard->table, fresh))
+        if (fresh > 0 && !vv_shard_reserve(shard, fresh))
             return false;
         fresh = 0;
     }

@@ -77,7 +77,7 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
         if (!kept || !vv_shard_can_keep(shard))
             goto out;
     }
-    if (next && !before && !vv_table_reserve(&shard->table, 1))
+    if (next && !before && !vv_shard_reserve(shard, 1))
         goto out;
     rc = append(kv, op, ret_lsn);
     if (rc)
