@@ -277,8 +277,6 @@ void vv_view_open(struct varve_kv *kv, struct vv_view *view)
 
 void vv_view_close(struct varve_kv *kv, struct vv_view *view)
 {
-    uint64_t oldest;
-
     pthread_mutex_lock(&kv->views_lock);
     if (view->before)
         view->before->next = view->next;
@@ -288,7 +286,6 @@ void vv_view_close(struct varve_kv *kv, struct vv_view *view)
         view->next->before = view->before;
     atomic_fetch_sub(&kv->view_count, 1);
     find_oldest(kv);
-    oldest = atomic_load(&kv->oldest_view);
     pthread_mutex_unlock(&kv->views_lock);
     for (uint32_t i = 0; i < kv->shard_count; i++) {
         struct vv_shard *shard = &kv->shards[i];
@@ -296,7 +293,9 @@ void vv_view_close(struct varve_kv *kv, struct vv_view *view)
         if (atomic_load_explicit(&shard->kept_count, memory_order_relaxed) == 0)
             continue;
         pthread_mutex_lock(&shard->lock);
-        let_go(shard, oldest);
+        /* Asked under the lock: a view that was opened since is in it, and what is kept for that one is kept
+         * under the lock too. */
+        let_go(shard, atomic_load(&kv->oldest_view));
         pthread_mutex_unlock(&shard->lock);
     }
 }

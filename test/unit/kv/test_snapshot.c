@@ -114,7 +114,8 @@ static void test_snapshot__kept(void **state)
     assert_int_equal(varve_pin_list(varve_kv_log(s.kv), note_pin, &pin, NULL), 0);
     assert_int_equal(pin, 1);
     for (int i = 0; i < 6; i++) {
-        fill(&s, i * 3000, (i + 1) * 3000 + 1000);
+        fill(&s, i * 9000,
+             (i + 1) * 9000 + 1000); /* more than a segment until the third one, however they lie */
         lsns[i] = snapshot(&s);
     }
     assert_int_equal(vv_snapshot_list(s.kv, &there, &count, NULL), 0);
