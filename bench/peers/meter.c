@@ -52,17 +52,20 @@ static void read_device(const char *dir, struct meter *meter)
     fclose(file);
 }
 
+uint64_t meter_syncs(const struct meter_source *source)
+{
+    return syncs_total(syncs_here()) + (source->server_syncs != NULL ? syncs_total(source->server_syncs) : 0);
+}
+
 void meter_read(const struct meter_source *source, struct meter *ret_meter)
 {
     struct rusage usage;
-    struct meter meter = {.syncs = syncs_total(syncs_here())};
+    struct meter meter = {.syncs = meter_syncs(source)};
     getrusage(RUSAGE_SELF, &usage);
     meter.cpu_s = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
     meter.switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
     if (source->server != 0)
         meter.cpu_s += server_cpu_s(source->server);
-    if (source->server_syncs != NULL)
-        meter.syncs += syncs_total(source->server_syncs);
     read_device(source->dir, &meter);
     *ret_meter = meter;
 }

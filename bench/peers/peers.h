@@ -171,6 +171,8 @@ struct meter_source {
     const struct sync_counts *server_syncs;
 };
 void meter_read(const struct meter_source *source, struct meter *ret_meter);
+/* The syncs alone, which is quick. */
+uint64_t meter_syncs(const struct meter_source *source);
 /* What all processors did since the machine was started, and what of it was this process and its children
  * that have ended. */
 struct meter_machine {

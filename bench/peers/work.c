@@ -78,7 +78,11 @@ static int batch_one(struct worker *worker)
 static void mark(void *arg, int begins)
 {
     struct work *work = arg;
-    meter_read(&work->source, begins ? &work->began : &work->ended);
+    struct meter *meter = begins ? &work->began : &work->ended;
+    meter_read(&work->source, meter);
+    /* Reading the rest takes as long as some syncs: they are counted next to the time, at both its ends. */
+    if (begins)
+        meter->syncs = meter_syncs(&work->source);
 }
 
 static void per_operation(const struct work *work, struct figures *figures)
