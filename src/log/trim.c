@@ -130,8 +130,12 @@ static int trim_files(struct varve_log *log, size_t count, const struct vv_segme
     manifest.first_lsn = next->base_lsn;
     manifest.last_lsn = atomic_load(&log->durable_lsn);
     rc = VV_TOOTH(TRIM_UNTOLD) ? 0 : vv_manifest_write(log->io, log->dir, &manifest, &error);
-    if (rc == 0)
-        log->manifest = manifest;
+    if (rc == 0) {
+        /* Field by field: who starts a segment reads the UUID meanwhile, without this lock. */
+        log->manifest.first_segment = manifest.first_segment;
+        log->manifest.first_lsn = manifest.first_lsn;
+        log->manifest.last_lsn = manifest.last_lsn;
+    }
     pthread_mutex_unlock(&log->facts_mutex);
     if (rc != 0) {
         tell_untrimmed(log, &error);
