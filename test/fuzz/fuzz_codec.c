@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as what a codec has stored. The first byte says of which one (id 1 to 4), and with 128 added the
- * bytes are sealed first, as somebody would who has the key: then what is below the seal is looked at. Four
- * bytes say how long it claims to have been, which is held against what is possible before anything is
+ * bytes are sealed first, as somebody would who has the key: then what is below the seal is looked at; with
+ * 64 added there is a dictionary, whose id the bytes of zstd may name and with which they are packed again.
+ * Four bytes say how long it claims to have been, which is held against what is possible before anything is
  * allocated; the rest is what stands there.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef VARVE_HAVE_ZSTD
+#include <zdict.h>
+#endif
 
 #include "base/bytes.h"
 #include "base/secret.h"
@@ -18,10 +24,53 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     /* What is larger is checked, and not decoded: it would only be slow. */
-    RAW_MAX = 1 << 20
+    RAW_MAX = 1 << 20,
+    DICTIONARY_BYTES = 4096,
 };
 
 static struct varve_keys *the_keys;
+static unsigned char dictionary[DICTIONARY_BYTES];
+static size_t dictionary_bytes;
+
+#ifdef VARVE_HAVE_ZSTD
+enum {
+    DICTIONARY_ID = 0x5eed1d, /* the inputs that are kept name it */
+    SAMPLES = 400,
+    SAMPLE_BYTES = 128,
+};
+
+static void make_dictionary(void)
+{
+    static char samples[SAMPLES * SAMPLE_BYTES];
+    size_t sizes[SAMPLES], at = 0;
+    ZDICT_params_t parameters = {.dictID = DICTIONARY_ID};
+
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        sizes[i] = (size_t)snprintf(
+            samples + at, SAMPLE_BYTES,
+            "{\"account\": %u, \"branch\": \"north-%u\", \"amount\": %u, \"currency\": \"EUR\"}", i * 7919,
+            i % 7, i * 37 % 1000);
+        at += sizes[i];
+    }
+    dictionary_bytes = ZDICT_finalizeDictionary(dictionary, sizeof dictionary, samples, sizeof dictionary / 2,
+                                                samples, sizes, SAMPLES, parameters);
+    FUZZ_ASSERT(!ZDICT_isError(dictionary_bytes));
+    FUZZ_ASSERT(ZDICT_getDictID(dictionary, dictionary_bytes) == DICTIONARY_ID);
+}
+
+static int find_dictionary(void *arg, uint32_t id, const void **ret_bytes, size_t *ret_length,
+                           struct varve_error *ret_error)
+{
+    (void)arg;
+    if (id != DICTIONARY_ID) {
+        ret_error->code = VARVE_E_DICTIONARY;
+        return VARVE_E_DICTIONARY;
+    }
+    *ret_bytes = dictionary;
+    *ret_length = dictionary_bytes;
+    return 0;
+}
+#endif
 
 static const struct varve_codec_setup *setup(void)
 {
@@ -34,6 +83,10 @@ static const struct varve_codec_setup *setup(void)
         FUZZ_ASSERT(varve_keys_new(&the_keys, NULL) == 0);
         FUZZ_ASSERT(varve_keys_add(the_keys, 1, key, NULL) == 0);
         given.keys = the_keys;
+#ifdef VARVE_HAVE_ZSTD
+        make_dictionary();
+        given.find_dictionary = find_dictionary;
+#endif
     }
     return &given;
 }
@@ -104,14 +157,20 @@ static void decode(struct vv_encoder *encoder, const uint8_t *stored, size_t len
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct varve_codec *codec = size >= 5 ? varve_codec_by_id((data[0] & 127u) % 4 + 1) : NULL;
+    const struct varve_codec *codec = size >= 5 ? varve_codec_by_id((data[0] & 63u) % 4 + 1) : NULL;
+    struct varve_codec_setup encoding;
     struct vv_encoder encoder;
     uint8_t *sealed = NULL, *stored;
     size_t length = size - 5;
 
     if (!codec)
         return 0;
-    FUZZ_ASSERT(vv_encoder_open(&encoder, codec, setup(), NULL) == 0);
+    encoding = *setup();
+    if ((data[0] & 64) && (codec->id == VARVE_CODEC_ZSTD || codec->id == VARVE_CODEC_ZSTD_AES_256_GCM)) {
+        encoding.dictionary = dictionary;
+        encoding.dictionary_bytes = dictionary_bytes;
+    }
+    FUZZ_ASSERT(vv_encoder_open(&encoder, codec, &encoding, NULL) == 0);
     if ((data[0] & 128) && encoder.sealer)
         sealed = seal(&encoder, data + 5, length, &length);
     stored = malloc(length);
