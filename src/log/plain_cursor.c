@@ -21,6 +21,7 @@ struct vv_plain_cursor {
     struct varve_log *log;
     struct vv_plain_files files;
     struct vv_plain_walk walk;
+    struct vv_lost accepted;
     struct varve_error error; /* code 0: none */
     uint64_t wanted_lsn;      /* records below are passed over; 0 = none */
     uint64_t wanted_time_us;  /* records before are passed over, up to the first that is not */
@@ -80,13 +81,17 @@ int vv_plain_cursor_open(struct varve_log *log, enum varve_policy policy, struct
         rc = vv_plain_files_refuse(&c->files, ret_error);
     if (rc == 0)
         rc = ask_live(c, ret_error);
+    if (rc == 0)
+        rc = vv_lost_load(&c->accepted, log->io, log->dir, ret_error);
     if (rc != 0) {
+        vv_lost_free(&c->accepted);
         vv_plain_files_free(&c->files);
         vv_free(c);
         vv_error_wrap(ret_error, "%s", log->path);
         return rc;
     }
     recall(c);
+    c->walk.accepted = &c->accepted;
     c->walk.damaged = on_damage;
     c->walk.damaged_arg = c;
     *ret_cursor = c;
@@ -98,6 +103,7 @@ void vv_plain_cursor_close(struct vv_plain_cursor *c)
     if (!c)
         return;
     vv_plain_walk_free(&c->walk);
+    vv_lost_free(&c->accepted);
     vv_plain_files_free(&c->files);
     vv_free(c);
 }

@@ -8,6 +8,8 @@
  *   corrupt    any                         CORRUPT         CORRUPT  passed over, counted
  *   reordered  yes, format REORDERS        end, warning    TORN     passed over, counted
  *
+ * Damage whose loss was accepted is passed over under every policy.
+ *
  * Under `skip` nothing is judged, for that would read the rest of the file at each damage: what comes behind
  * is looked for, and where nothing comes in the last file it was a torn tail.
  */
@@ -91,9 +93,15 @@ static int pass(struct vv_plain_walk *walk)
     return 0;
 }
 
+/* Whether what walk->damage says was set aside before, and so is passed over whatever the policy. */
+static bool accepted(const struct vv_plain_walk *walk)
+{
+    return walk->accepted && vv_lost_holds(walk->accepted, &walk->damage);
+}
+
 static bool passes(const struct vv_plain_walk *walk)
 {
-    return walk->policy == VARVE_POLICY_SKIP || walk->survey;
+    return walk->policy == VARVE_POLICY_SKIP || walk->survey || accepted(walk);
 }
 
 /* How many LSNs a damaged region is taken for: records tell their own, where they have one. */
@@ -173,10 +181,11 @@ static int count_lost(struct vv_plain_walk *walk, uint64_t next, uint64_t *ret_l
     return 0;
 }
 
-/* Goes on behind the damage at walk->offset, or finds that it is the tail. */
-static int pass_here(struct vv_plain_walk *walk, enum varve_found found,
-                     const struct varve_format_entry *entry, const char *reason,
-                     struct varve_error *ret_error)
+/* Where reading goes on behind the damage at walk->offset, which walk->damage tells then; *ret_ends: nowhere,
+ * it is the tail. */
+static int survey_here(struct vv_plain_walk *walk, enum varve_found found,
+                       const struct varve_format_entry *entry, const char *reason, bool *ret_ends,
+                       struct varve_error *ret_error)
 {
     uint64_t offset = walk->offset, next = 0, lost;
     bool last = vv_plain_damage_last(walk), ends = false;
@@ -193,19 +202,60 @@ static int pass_here(struct vv_plain_walk *walk, enum varve_found found,
         if (rc == VARVE_END)
             next = walk->reader.bytes;
     }
-    if (rc < 0)
-        return rc;
-    if (ends)
-        return torn_or_stop(walk, reason, ret_error);
+    *ret_ends = ends;
+    if (rc < 0 || ends)
+        return rc < 0 ? rc : 0;
     if (walk->next_lsn == 0)
         walk->next_lsn = walk->files->meta.covered_lsn + 1;
     rc = count_lost(walk, next, &lost, ret_error);
+    if (rc == 0)
+        describe(walk, VARVE_VERDICT_CORRUPT, offset, next, lost, "%s; %" PRIu64 " bytes", reason,
+                 next - offset);
+    return rc;
+}
+
+/* Goes on behind the damage at walk->offset, or finds that it is the tail. */
+static int pass_here(struct vv_plain_walk *walk, enum varve_found found,
+                     const struct varve_format_entry *entry, const char *reason,
+                     struct varve_error *ret_error)
+{
+    uint64_t next;
+    bool ends;
+    int rc = survey_here(walk, found, entry, reason, &ends, ret_error);
+
     if (rc != 0)
         return rc;
-    describe(walk, VARVE_VERDICT_CORRUPT, offset, next, lost, "%s; %" PRIu64 " bytes", reason, next - offset);
+    if (ends)
+        return torn_or_stop(walk, reason, ret_error);
+    next = walk->damage.end_offset;
     rc = pass(walk);
     if (rc == 0)
         walk->offset = next;
+    return rc;
+}
+
+/* *ret_passed: what stands at walk->offset is a loss that was accepted, and is behind the walk now. */
+static int pass_accepted(struct vv_plain_walk *walk, enum varve_found found,
+                         const struct varve_format_entry *entry, const char *reason, bool *ret_passed,
+                         struct varve_error *ret_error)
+{
+    uint64_t offset = walk->offset, lsn = walk->next_lsn;
+    bool ends = false;
+    int rc = 0;
+
+    *ret_passed = false;
+    if (!walk->accepted || walk->accepted->count == 0)
+        return 0;
+    rc = survey_here(walk, found, entry, reason, &ends, ret_error);
+    *ret_passed = rc == 0 && !ends && accepted(walk);
+    if (*ret_passed) {
+        walk->offset = walk->damage.end_offset;
+        rc = pass(walk);
+    }
+    if (!*ret_passed || rc != 0) {
+        walk->offset = offset;
+        walk->next_lsn = lsn;
+    }
     return rc;
 }
 
@@ -239,6 +289,7 @@ int vv_plain_damage_here(struct vv_plain_walk *walk, enum varve_found found,
     bool last = vv_plain_damage_last(walk);
     struct vv_format_judgement j;
     char reason[128];
+    bool passed;
     int rc;
 
     reason_text(entry, found, reason, sizeof reason);
@@ -253,6 +304,9 @@ int vv_plain_damage_here(struct vv_plain_walk *walk, enum varve_found found,
     }
     if (walk->policy == VARVE_POLICY_SKIP || (walk->survey && (!last || walk->judged)))
         return pass_here(walk, found, entry, reason, ret_error);
+    rc = pass_accepted(walk, found, entry, reason, &passed, ret_error);
+    if (rc != 0 || passed)
+        return rc;
     rc = vv_plain_reader_judge(&walk->reader, format_of(walk), walk->offset, last, &j, ret_error);
     if (rc == 0)
         rc = judged(walk, &j, reason, ret_error);

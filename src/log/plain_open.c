@@ -116,6 +116,7 @@ int vv_plain_recover(struct varve_log *log, struct vv_plain_walk *walk, uint64_t
         rc = vv_lost_load(&r.lost, log->io, log->dir, ret_error);
     if (rc != 0)
         return rc;
+    walk->accepted = &r.lost;
     walk->damaged = on_damage;
     walk->damaged_arg = &r;
     while (rc == 0 && (rc = vv_plain_walk_next(walk, &record, ret_error)) == 0) {
@@ -123,6 +124,7 @@ int vv_plain_recover(struct varve_log *log, struct vv_plain_walk *walk, uint64_t
         rc = progress(&r);
     }
     walk->damaged = NULL;
+    walk->accepted = NULL;
     vv_lost_free(&r.lost);
     fill_stats(log, walk);
     log->recovery.duration_us = log->io->monotonic_us(log->io) - start_us;

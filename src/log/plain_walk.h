@@ -12,6 +12,7 @@
 #ifndef VV_LOG_PLAIN_WALK_H
 #define VV_LOG_PLAIN_WALK_H
 
+#include "log/lost.h"
 #include "log/plain_read.h"
 #include "log/walk.h"
 
@@ -40,7 +41,8 @@ struct vv_plain_walk {
     bool live;            /* set by who walks: a writer of this library is at work. What does not decode at
                              the end of the last file may be a write under way: it is the end for now */
     uint64_t durable_lsn; /* `live`, set by who walks and knows it: up to this one no write is under way */
-    vv_damage_fn damaged; /* called at each damage that is passed over; may be NULL */
+    const struct vv_lost *accepted; /* losses that are passed over under every policy; NULL = none */
+    vv_damage_fn damaged;           /* called at each damage that is passed over; may be NULL */
     void *damaged_arg;
 
     struct vv_plain_reader reader;

@@ -284,19 +284,29 @@ static void tear_last(const struct combo *c)
     free(path);
 }
 
-/* One bit of a payload in the first file, which has sound records behind it. */
-static void damage_first(const struct combo *c)
+/* Where the records of the first file are, which has sound ones behind it; at least three. */
+static void places_first(const struct combo *c, struct place places[512])
 {
     struct names names = list_files(c);
-    struct place places[512];
     char *path;
     size_t have;
-    uint8_t *bytes = read_file(c, names.list[0], &have, &path), bit;
-    unsigned count = find_records(c, bytes, have, places, 512);
+    uint8_t *bytes = read_file(c, names.list[0], &have, &path);
 
-    assert_true(count >= 3);
-    bit = bytes[places[1].offset + places[1].bytes / 2] ^ 0x10;
-    write_at(path, places[1].offset + places[1].bytes / 2, &bit, 1);
+    assert_true(find_records(c, bytes, have, places, 512) >= 3);
+    free(bytes);
+    free(path);
+}
+
+/* One bit of a payload in the first file. */
+static void damage_first(const struct combo *c, const struct place *place)
+{
+    uint64_t offset = place->offset + place->bytes / 2;
+    struct names names = list_files(c);
+    char *path;
+    size_t have;
+    uint8_t *bytes = read_file(c, names.list[0], &have, &path), bit = bytes[offset] ^ 0x10;
+
+    write_at(path, offset, &bit, 1);
     free(bytes);
     free(path);
 }
@@ -515,6 +525,7 @@ static void case_damage(struct combo *c)
     struct varve_log *log;
     struct varve_recovery recovery;
     bool skips = c->format->policy == VARVE_POLICY_SKIP;
+    struct place places[512];
     uint64_t last;
     struct tally t;
 
@@ -522,13 +533,14 @@ static void case_damage(struct combo *c)
     for (unsigned i = 0; i < 60; i++)
         last = append_one(c, log, 0, 1000 + i);
     close_log(log);
-    damage_first(c);
+    places_first(c, places);
+    damage_first(c, &places[1]);
+    c->options.policy = VARVE_POLICY_TRUNCATE;
+    (void)open_log(c, VARVE_E_CORRUPT);
     c->options.policy = VARVE_POLICY_DEFAULT;
     log = open_log(c, skips ? 0 : VARVE_E_CORRUPT);
     if (log)
         close_log(log);
-    c->options.policy = VARVE_POLICY_TRUNCATE;
-    (void)open_log(c, VARVE_E_CORRUPT);
     c->options.policy = VARVE_POLICY_SKIP;
     log = open_log(c, 0);
     varve_recovery_stats(log, &recovery);
@@ -539,6 +551,15 @@ static void case_damage(struct combo *c)
     assert_int_equal(t.count, last - t.first);
     assert_int_equal(append_one(c, log, 0, 1100), last + 1);
     close_log(log);
+    /* That loss was accepted; the next one is not. */
+    c->options.policy = VARVE_POLICY_HALT;
+    log = open_log(c, 0);
+    t = read_all(c, log, VARVE_POLICY_TRUNCATE);
+    assert_int_equal(t.last, last + 1);
+    assert_int_equal(t.count, last + 1 - t.first);
+    close_log(log);
+    damage_first(c, &places[2]);
+    (void)open_log(c, VARVE_E_CORRUPT);
     c->options.policy = habit;
 }
 
