@@ -23,9 +23,10 @@ static uint64_t seed_of(const struct crash_cut *cut, uint64_t number)
 static void keep_state(const struct crash_explorer *explorer, const struct crash_session *session,
                        const struct crash_cut *cut, const struct crash_check *check, uint64_t number)
 {
-    struct crash_case which = {cut->moment, number, explorer->sector_bytes, check->depth, check->nested};
+    struct crash_case which = {cut->moment, number, explorer->sector_bytes, check->depth, check->nested, ""};
     char path[512];
     struct crash_fs fs;
+    (void)snprintf(which.scenario, sizeof which.scenario, "%s", session->scenario->name);
     crash_cut_state(cut, number, &fs);
     int rc = crash_fs_dump(&fs, explorer->keep);
     crash_fs_free(&fs);
@@ -141,6 +142,11 @@ bool crash_replay(const char *path)
     struct crash_cut cut;
     struct crash_fs fs;
     int rc = crash_load(path, &which, &trace, &history);
+    const struct crash_scenario *scenario = rc == 0 ? crash_scenario_find(which.scenario) : NULL;
+    if (rc == 0 && scenario == NULL) {
+        fprintf(stderr, "%s: no scenario %s\n", path, which.scenario);
+        return false;
+    }
     if (rc != 0) {
         fprintf(stderr, "%s: %s\n", path, strerror(-rc));
         return false;
@@ -148,6 +154,8 @@ bool crash_replay(const char *path)
     crash_cut_init(&cut, &trace, which.moment, (size_t)which.sector_bytes);
     struct crash_check check = {
         .history = &history,
+        .format = scenario->format,
+        .single = scenario->single,
         .moment = which.moment,
         .seed = seed_of(&cut, which.number),
         .depth = which.depth,

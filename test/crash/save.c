@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char magic[16] = "varve crash 1";
+static const char magic[16] = "varve crash 2";
 
 static void put(FILE *file, const void *data, size_t bytes)
 {
@@ -128,7 +128,8 @@ int crash_load(const char *path, struct crash_case *ret_case, struct crash_trace
         return -errno;
     }
     if (!get(file, found, sizeof found) || memcmp(found, magic, sizeof magic) != 0 ||
-        !get(file, ret_case, sizeof *ret_case)) {
+        !get(file, ret_case, sizeof *ret_case) ||
+        memchr(ret_case->scenario, 0, sizeof ret_case->scenario) == NULL) {
         (void)fclose(file);
         return -EINVAL;
     }

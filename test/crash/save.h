@@ -11,6 +11,7 @@ struct crash_case {
     uint64_t moment, number;
     uint64_t sector_bytes;
     uint32_t depth, nested;
+    char scenario[32];
 };
 
 /* Negative errno. */
