@@ -21,7 +21,8 @@ struct vv_plain_file {
     uint64_t bytes;                /* when it was looked at last */
     enum varve_header_state state; /* SOUND where files have no header */
     const char *reason;            /* unless SOUND; static */
-    bool blank; /* UNMADE, and nothing but zeros behind it: it counts as never made where it is the last */
+    bool blank; /* UNMADE, and nothing but zeros behind it: it counts as never made where it is the last. Who
+                   is to write also sets it for a last file without records that a crash left too short */
     struct varve_format_segment header;
     uint64_t first_lsn; /* of its first record; set by who walked there; 0 = not known */
 };

@@ -89,16 +89,56 @@ static int load(struct varve_log *log, struct varve_error *ret_error)
     return rc;
 }
 
+/* Whether the file holds its header and no record. */
+static int is_empty(struct varve_log *log, const struct vv_plain_file *item, bool *ret_empty,
+                    struct varve_error *ret_error)
+{
+    struct vv_plain_reader reader;
+    int rc;
+
+    vv_plain_reader_init(&reader, log->io);
+    rc = vv_plain_reader_open(&reader, log->plain->files.folder, item->name, ret_error);
+    if (rc == 0)
+        rc = vv_plain_reader_zeros(&reader, log->plain->format->header_bytes, ret_empty, ret_error);
+    vv_plain_reader_free(&reader);
+    return rc;
+}
+
+/*
+ * The newest file as a crash may leave it that came before its making was synced: with its header, and
+ * shorter than the others, or than what is asked for. No record was put into it yet, so it counts as never
+ * made.
+ */
+static int pass_unfinished(struct varve_log *log, struct varve_error *ret_error)
+{
+    struct vv_plain_files *files = &log->plain->files;
+    size_t made = vv_plain_files_made(files);
+    struct vv_plain_file *newest = made > 0 ? &files->items[made - 1] : NULL;
+    uint64_t whole = made > 1 ? files->items[made - 2].bytes : log->asked.segment_bytes;
+    bool empty = false;
+    int rc;
+
+    if (!newest || newest->state != VARVE_HEADER_SOUND || newest->bytes >= whole)
+        return 0;
+    rc = is_empty(log, newest, &empty, ret_error);
+    newest->blank = empty;
+    return rc;
+}
+
 /* Files of a fixed size have that of the newest: it is what the caller gets, unless he asks for another. */
 static int settle_size(struct varve_log *log, struct varve_error *ret_error)
 {
     const struct vv_plain_files *files = &log->plain->files;
-    size_t made = vv_plain_files_made(files);
+    size_t made;
     uint64_t bytes;
     int rc;
 
-    if (!vv_plain_fixed(log) || made == 0)
+    if (!vv_plain_fixed(log))
         return 0;
+    rc = pass_unfinished(log, ret_error);
+    made = vv_plain_files_made(files);
+    if (rc != 0 || made == 0)
+        return rc;
     bytes = files->items[made - 1].bytes;
     if (log->asked.segment_bytes == 0) {
         log->asked.segment_bytes = bytes;
