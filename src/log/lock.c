@@ -33,18 +33,23 @@ static int64_t read_pid(struct varve_io *io, struct varve_file *file)
     return end != text && *end == '\n' && pid > 0 ? (int64_t)pid : -1;
 }
 
+/* Over what stands there: to give the block back first would make an opening wait for the file system's
+ * journal, milliseconds where somebody else syncs. */
 static int write_pid(struct varve_io *io, struct varve_file *file)
 {
     char text[32];
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     struct iovec iov = {text, (size_t)len};
+    struct varve_io_stat stat;
     ssize_t n;
-    int rc = io->truncate(io, file, 0);
+    int rc = io->stat(io, file, &stat);
 
     if (rc != 0)
         return rc;
     n = io->pwritev(io, file, &iov, 1, 0, 0);
-    return n < 0 ? (int)n : 0;
+    if (n < 0)
+        return (int)n;
+    return stat.size_bytes > (uint64_t)len ? io->truncate(io, file, (uint64_t)len) : 0;
 }
 
 int vv_lock_take(struct varve_io *io, struct varve_dir *dir, struct varve_file **ret_file,
