@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "format/record.h"
 #include "log/decode.h"
 
@@ -372,15 +373,18 @@ static int gather(struct vv_walk *walk, const struct vv_link *link, struct evide
 {
     struct vv_scan *scan = &walk->scan;
     struct vv_link guess = vv_chain_guess(link);
+    struct varve_error error;
     int rc;
 
     *ret_evidence = (struct evidence){0, 0};
     if (link->file_bytes < 2 * VV_SEGMENT_HEADER_BYTES)
         return 0;
-    rc = vv_scan_open(scan, walk->chain, &guess, ret_error);
+    rc = vv_scan_open(scan, walk->chain, &guess, &error);
     /* Removed meanwhile: trimmed, and no part of the log any more. */
     if (rc == VARVE_E_TRIMMED)
         return 0;
+    if (rc != 0)
+        vv_error_copy(ret_error, &error);
     while (rc == 0) {
         struct vv_scan_frame frame;
         enum vv_scan_status status;

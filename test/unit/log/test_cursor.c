@@ -210,12 +210,56 @@ static void test_cursor__waits_cheaply(void **state)
     done(cursor, log);
 }
 
+struct going {
+    long passes; /* so many openings of the file pass before it goes */
+    bool gone;
+};
+
+static int go(void *arg, const struct test_fault_call *call)
+{
+    struct going *going = arg;
+    if (call->op == TEST_OP_OPEN && strcmp(call->name, "wal-0000000000000002.seg") == 0 &&
+        going->passes-- == 0) {
+        test_sample_unlink_segment(&s, 2);
+        going->gone = true;
+    }
+    return 0;
+}
+
+/* A file that was prepared and not used is removed between two looks at it, as a writer does that starts
+ * anew: the log ends where it did, also when it is asked again. */
+static void test_cursor__a_prepared_file_goes(void **state)
+{
+    (void)state;
+    struct going going = {.gone = true};
+    for (long passes = 0; going.gone; passes++) {
+        struct varve_cursor *cursor;
+        struct varve_entry entry;
+        test_sample_make(&s, TEST_SAMPLE_SMALL, 4, false);
+        static const unsigned char nothing[65536];
+        test_sample_write_segment(&s, 2, nothing, sizeof nothing);
+        test_fault_init(&fault, &s.memory.io);
+        struct varve_log *log = open_reader();
+        going = (struct going){.passes = passes};
+        test_fault_set_hook(&fault, go, &going);
+        assert_int_equal(varve_cursor_open(log, VARVE_POLICY_TRUNCATE, &cursor, NULL), 0);
+        for (uint64_t lsn = 1; lsn <= 4; lsn++) {
+            expect(cursor, lsn);
+        }
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(varve_cursor_next(cursor, &entry), VARVE_END);
+        }
+        assert_true(going.gone || passes >= 2);
+        done(cursor, log);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cursor__an_error_stays), cmocka_unit_test(test_cursor__skip_counts),
         cmocka_unit_test(test_cursor__read_errors),    cmocka_unit_test(test_cursor__opening),
-        cmocka_unit_test(test_cursor__waits_cheaply),
+        cmocka_unit_test(test_cursor__waits_cheaply),  cmocka_unit_test(test_cursor__a_prepared_file_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
