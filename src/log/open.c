@@ -239,11 +239,12 @@ static int wait_ready(struct varve_log *log, struct varve_error *ret_error)
 {
     if (log->in_memory)
         return 0;
-    while (atomic_load(&log->ready_count) == 0 && atomic_load(&log->room_bytes) < log->frame_max) {
+    for (;;) {
+        /* Read before everything that it announces: what comes after that changes it, and nobody sleeps. */
         uint32_t seen = atomic_load(&log->ready_event);
         int rc = atomic_load(&log->space_error);
 
-        if (atomic_load(&log->ready_count) != 0)
+        if (atomic_load(&log->ready_count) != 0 || atomic_load(&log->room_bytes) >= log->frame_max)
             break;
         /* A log that is there can be read and trimmed, and trimming may be what makes space. */
         if (rc != 0 && log->fact_count > 0)
