@@ -2,8 +2,11 @@
 #include "crash/explore.h"
 
 #include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crash/cut.h"
 #include "crash/save.h"
@@ -11,8 +14,30 @@
 enum {
     STATES_OF_CUT = 12,
     STATES_OF_TRACE = 240,
-    TRACES = 3
+    TRACES = 3,
+    WATCHDOG_SECONDS = 120 /* a state takes milliseconds, a recording seconds */
 };
+
+/* What is being looked at, for who comes by when nothing moves any more. */
+static char at_now[256];
+
+static void say_where(int sig)
+{
+    (void)sig;
+    (void)!write(STDERR_FILENO, at_now, strlen(at_now));
+    _exit(1);
+}
+
+VARVE_PRINTF(1, 2)
+static void watch(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(at_now, sizeof at_now, fmt, args);
+    va_end(args);
+    (void)signal(SIGALRM, say_where);
+    (void)alarm(WATCHDOG_SECONDS);
+}
 
 static uint64_t seed_of(const struct crash_cut *cut, uint64_t number)
 {
@@ -53,6 +78,8 @@ static bool explore_state(struct crash_explorer *explorer, struct crash_session 
         .tally = &explorer->tally,
     };
     struct crash_fs fs;
+    watch("scenario %s: state %" PRIu64 " at %" PRIu64 " of %" PRIu64 ": no progress in %d s\n",
+          session->scenario->name, number, cut->moment, session->trace.clock, WATCHDOG_SECONDS);
     crash_cut_state(cut, number, &fs);
     /* A crash on top of a crash costs as much as several others. */
     check.depth = check.seed % 4 == 0 ? explorer->depth : 0;
@@ -109,6 +136,8 @@ static bool explore_session(struct crash_explorer *explorer, const struct crash_
     crash_session_init(&session, scenario, explorer->tooth, seed);
     for (unsigned trace = 0; good && trace < traces && explorer->tally.states < explorer->states; trace++) {
         uint64_t stop = explorer->tally.states + states;
+        watch("scenario %s, seed %" PRIu64 ": recording: no progress in %d s\n", scenario->name, seed,
+              WATCHDOG_SECONDS);
         if (trace > 0) {
             crash_session_power_failure(&session, explorer->sector_bytes);
         }
@@ -120,6 +149,7 @@ static bool explore_session(struct crash_explorer *explorer, const struct crash_
     }
     explorer->tally.faults += session.faults;
     crash_session_close(&session);
+    (void)alarm(0);
     return good;
 }
 
