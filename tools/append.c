@@ -41,6 +41,7 @@
 #define KEY_DICTIONARY    (CLI_LONG + 19)
 #define KEY_FORMAT        (CLI_LONG + 20)
 #define KEY_PRESET        (CLI_LONG + 21)
+#define KEY_TIME          (CLI_LONG + 22)
 
 #define APPEND_THREADS_MAX 1024
 #define APPEND_BATCH_MAX   65536
@@ -52,6 +53,10 @@ static const struct cli_option append_options[] = {
     {KEY_FRAMED, "framed", NULL,
      "input is framed: before each record its\nlength, as a little-endian 32-bit number"},
     {KEY_TYPE, "type", "N", "type of the records, 0 (default) to 255"},
+    {KEY_TIME, "time", "TIME",
+     "time of the records, instead of now:\n"
+     "2026-03-01, 2026-03-01T12:30:05Z, @SECONDS,\n"
+     "-2h; not before that of the log's last record"},
     {KEY_DURABILITY, "durability", "MODE", "memory, buffered, interval, group (default)\nor strict"},
     {KEY_ACK, "ack", "[=FORM]",
      "print each LSN once it is durable;\n"
@@ -97,6 +102,7 @@ struct append {
     enum ack_form ack_form;
     unsigned threads;
     bool quiet;
+    uint64_t time_us; /* of all records; 0: the clock's */
     struct varve_log *log;
     struct ack ack;
     atomic_bool failed; /* somebody failed, and told: the others end too */
@@ -283,6 +289,10 @@ static void append_set_limits(struct append *append)
     }
     if (stats.durability == VARVE_STRICT)
         append->feed.batch_records = 1;
+    if (append->time_us != 0) {
+        append->feed.flags = VARVE_RECORD_TIME;
+        append->feed.time = varve_format_time_of_us(varve_log_format(append->log), append->time_us);
+    }
     append->feed.copies = append->threads > 1;
 }
 
@@ -451,6 +461,11 @@ static void append_option(struct append *append, struct cli *cli, int key)
         break;
     case KEY_ACK:
         append->ack_form = cli->value ? (enum ack_form)cli_choice(cli, forms) : ACK_LSN;
+        break;
+    case KEY_TIME:
+        if (!when_parse(cli->value, when_now_us(), &append->time_us) || append->time_us == 0)
+            cli_bad_value(cli, "must be a moment after 1970, as 2026-03-01T12:30:05Z or @1772366400");
+        append->options.flags |= VARVE_OPEN_TIMES;
         break;
     case 't':
         append->threads = (unsigned)cli_number(cli, 1, APPEND_THREADS_MAX);

@@ -215,8 +215,11 @@ static void feed_rest(struct feed *feed, struct feed_batch *batch)
         feed_fail(feed);
         return;
     }
-    batch->records[batch->count++] =
-        (struct varve_record){.data = feed->buf + feed->start, .data_bytes = left, .type = feed->type};
+    batch->records[batch->count++] = (struct varve_record){.data = feed->buf + feed->start,
+                                                           .data_bytes = left,
+                                                           .type = feed->type,
+                                                           .flags = feed->flags,
+                                                           .time = feed->time};
     batch->bytes = left;
     feed->start = feed->end;
 }
@@ -233,8 +236,11 @@ static void feed_cut(struct feed *feed, struct feed_batch *batch)
 
         if (batch->count > 0 && cost > room)
             break;
-        batch->records[batch->count++] = (struct varve_record){
-            .data = feed->buf + feed->start + place.skip, .data_bytes = place.bytes, .type = feed->type};
+        batch->records[batch->count++] = (struct varve_record){.data = feed->buf + feed->start + place.skip,
+                                                               .data_bytes = place.bytes,
+                                                               .type = feed->type,
+                                                               .flags = feed->flags,
+                                                               .time = feed->time};
         batch->bytes += place.bytes;
         feed->start += place.all;
         feed->offset += place.all;
@@ -344,8 +350,11 @@ static void feed_take_file(struct feed *feed, struct feed_batch *batch)
     } else if (batch->bytes > feed->record_max) {
         feed_too_long(feed, feed->count + 1);
     } else {
-        batch->records[batch->count++] =
-            (struct varve_record){.data = batch->copy, .data_bytes = batch->bytes, .type = feed->type};
+        batch->records[batch->count++] = (struct varve_record){.data = batch->copy,
+                                                               .data_bytes = batch->bytes,
+                                                               .type = feed->type,
+                                                               .flags = feed->flags,
+                                                               .time = feed->time};
     }
 }
 

@@ -47,9 +47,10 @@ struct feed {
     size_t file_count;
     uint64_t record_max;
     size_t batch_records;
-    size_t batch_bytes; /* payload and overhead of all records of a batch that has more than one */
-    uint8_t type;
-    bool copies; /* several threads take: their records must outlive the buffer's content */
+    size_t batch_bytes;  /* payload and overhead of all records of a batch that has more than one */
+    uint8_t type, flags; /* of all records; */
+    uint64_t time;       /* with VARVE_RECORD_TIME in `flags` */
+    bool copies;         /* several threads take: their records must outlive the buffer's content */
     uint64_t total_bytes;
     struct term_progress progress; /* [lock, from here on] */
     pthread_mutex_t lock;

@@ -39,6 +39,7 @@ struct varve_entry {
                          body; in a format of others frame_offset is that of the record */
     uint64_t frame_offset;
     uint64_t record_offset;
+    uint64_t time; /* as the format counts, exactly (varve/format.h); in `varve` the same as time_us */
 };
 
 /*

@@ -82,7 +82,8 @@ VARVE_API int varve_close(struct varve_log *log, struct varve_error *ret_error);
 #define VARVE_ORIGIN_BYTES 16
 
 enum varve_record_flags {
-    VARVE_RECORD_TXN = 1 << 0, /* the record carries txn_id and origin */
+    VARVE_RECORD_TXN = 1 << 0,  /* the record carries txn_id and origin */
+    VARVE_RECORD_TIME = 1 << 1, /* appending: `time` is the record's; without it the clock's is */
 };
 
 /* What is appended. Zero what is not used. The payload is iov_count pieces laid end to end, or, with
@@ -97,6 +98,8 @@ struct varve_record {
     uint8_t flags; /* enum varve_record_flags */
     uint64_t txn_id;
     uint8_t origin[VARVE_ORIGIN_BYTES];
+    uint64_t time; /* with VARVE_RECORD_TIME: microseconds since 1970 UTC, 1 or more, in a log that was opened
+                      with VARVE_OPEN_TIMES; in a format of others as the format counts (varve/format.h) */
 };
 
 /*
@@ -108,8 +111,12 @@ struct varve_record {
  */
 VARVE_API int varve_append(struct varve_log *log, const void *data, size_t bytes, uint64_t *ret_lsn);
 
-/* The same with type, pieces and transaction. `durability`: VARVE_DURABILITY_DEFAULT = the log's, or a
- * stronger one for this record (INVALID if it is weaker; UNSUPPORTED in a log in `memory` mode). */
+/*
+ * The same with type, pieces, transaction and time. `durability`: VARVE_DURABILITY_DEFAULT = the log's, or a
+ * stronger one for this record (INVALID if it is weaker; UNSUPPORTED in a log in `memory` mode). A time that
+ * is given must not be before that of the record before it: INVALID, and nothing is appended. In the formats
+ * of others times need not grow; they are stored as they are given, and UNSUPPORTED where there are none.
+ */
 VARVE_API int varve_append_record(struct varve_log *log, const struct varve_record *record,
                                   enum varve_durability durability, uint64_t *ret_lsn);
 
@@ -123,9 +130,9 @@ VARVE_API int varve_append_async(struct varve_log *log, const struct varve_recor
 /*
  * Appends `count` records (1 to 65,536) under consecutive LSNs; *ret_first_lsn is the first one's. With
  * `durability` as above waits for all of them; they share a frame and its fate where they fit into a slot
- * together, else TOO_LARGE; in formats of others they share a write, of which a power failure can leave the
- * first records, and aero takes one record only (UNSUPPORTED). `wait` = 0: returns as varve_append_async
- * does.
+ * together, else TOO_LARGE, as do times that are given and lie more than 71 minutes apart; in formats of
+ * others they share a write, of which a power failure can leave the first records, and aero takes one record
+ * only (UNSUPPORTED). `wait` = 0: returns as varve_append_async does.
  */
 VARVE_API int varve_append_batch(struct varve_log *log, const struct varve_record *records, size_t count,
                                  enum varve_durability durability, int wait, uint64_t *ret_first_lsn);

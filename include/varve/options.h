@@ -66,6 +66,8 @@ enum varve_open_flags {
     VARVE_OPEN_READ_ONLY = 1 << 0,   /* changes no byte; works beside a live writer */
     VARVE_OPEN_MUST_EXIST = 1 << 1,  /* VARVE_E_NOT_FOUND where there is no log */
     VARVE_OPEN_MUST_CREATE = 1 << 2, /* VARVE_E_EXISTS where there is one */
+    VARVE_OPEN_TIMES = 1 << 3,       /* appends may give times (VARVE_RECORD_TIME), as an import or a restore
+                                        does; they take their places one after the other */
 };
 
 /* Progress of a long read (opening, verifying): bytes done of bytes in all. A non-zero return stops it with

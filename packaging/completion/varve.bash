@@ -49,7 +49,7 @@ _varve_options() {
     local emit="--type --limit --null --framed --raw --json" keys="--key-file --key-env --key-fd"
     case $1 in
     append)
-        echo "--null --framed --type --durability --ack --threads --batch --quiet --no-create --policy" \
+        echo "--null --framed --type --time --durability --ack --threads --batch --quiet --no-create --policy" \
             "--segment-bytes --record-max --slot-bytes --backend --sync-bytes --sync-interval-ms" \
             "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec --dictionary --format --preset" \
             "$keys" \

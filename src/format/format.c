@@ -39,6 +39,9 @@ static int admit_fields(const struct varve_format *f, const struct varve_record 
         return vv_error_set(e, VARVE_E_INVALID, 0,
                             "%s: its records have the types %u to %u, and %u was given", f->name, f->type_min,
                             f->type_max, r->type);
+    if ((r->flags & VARVE_RECORD_TIME) && !(f->carries & VARVE_FIELD_TIME))
+        return vv_error_set(e, VARVE_E_UNSUPPORTED, 0, "%s: its records have no time, and one was given",
+                            f->name);
     if (!(r->flags & VARVE_RECORD_TXN))
         return 0;
     if (!(f->carries & VARVE_FIELD_TXN))
@@ -78,6 +81,10 @@ static int admit_derived(const struct varve_format *f, const struct varve_record
         return vv_error_set(e, VARVE_E_INVALID, 0,
                             "%s: the payload is of transaction %" PRIu64 ", and %" PRIu64 " was given",
                             f->name, said->txn_id, r->txn_id);
+    if ((f->derives & VARVE_FIELD_TIME) && (r->flags & VARVE_RECORD_TIME) && r->time != said->time)
+        return vv_error_set(e, VARVE_E_INVALID, 0,
+                            "%s: the payload has the time %" PRIu64 ", and %" PRIu64 " was given", f->name,
+                            said->time, r->time);
     return 0;
 }
 
@@ -85,7 +92,7 @@ int vv_format_admit(const struct varve_format *f, const struct varve_record *rec
                     struct varve_error *ret_error)
 {
     struct iovec whole = {(void *)(uintptr_t)record->data, record->data_bytes};
-    struct varve_format_entry said = {.type = record->type, .flags = record->flags};
+    struct varve_format_entry said = {.type = record->type, .flags = record->flags & VARVE_RECORD_TXN};
     int rc = admit_fields(f, record, ret_error);
 
     if (rc == 0)

@@ -6,8 +6,10 @@
  * In: the caller's record. Out: an LSN. Next: reserve.
  */
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/tooth.h"
 #include "format/frame.h"
 #include "format/record.h"
@@ -15,6 +17,20 @@
 #include "log/plain_write.h"
 #include "log/stages.h"
 #include "log/tell.h"
+
+/* Whether more is set than a transaction, and may be: a time, which a format of others judges by itself.
+ * Apart, as nearly no record has one. */
+__attribute__((noinline)) static bool may_have_time(struct varve_log *log, const struct varve_record *record)
+{
+    if (record->flags & ~(VARVE_RECORD_TXN | VARVE_RECORD_TIME))
+        return false;
+    if (log->plain || (log->timed && record->time > 0 && record->time <= INT64_MAX))
+        return true;
+    vv_tell(log, REFUSED, VV_ABOUT(.code = VARVE_E_INVALID), "not appended: %s",
+            log->timed ? "its time is 0, or beyond all times"
+                       : "it has a time, and the log was not opened with VARVE_OPEN_TIMES");
+    return false;
+}
 
 /* Length of the payload. Errors: INVALID, TOO_LARGE. */
 static inline int measure_pieces(struct varve_log *log, const struct varve_record *record,
@@ -27,7 +43,7 @@ static inline int measure_pieces(struct varve_log *log, const struct varve_recor
         return VARVE_E_INVALID;
     if (record->iov_count == 0 && bytes > 0 && !record->data)
         return VARVE_E_INVALID;
-    if (record->flags & ~VARVE_RECORD_TXN)
+    if ((record->flags & ~VARVE_RECORD_TXN) && !may_have_time(log, record))
         return VARVE_E_INVALID;
     for (int i = 0; i < record->iov_count; i++) {
         if (record->iov[i].iov_len > 0 && !record->iov[i].iov_base)
@@ -109,6 +125,59 @@ static int look_for_space(struct varve_log *log, uint64_t payload_bytes)
     return free_bytes < needed ? VARVE_E_NOSPC : 0;
 }
 
+/* The time of a record that comes after one of `before_us`. */
+static uint64_t time_after(uint64_t before_us, const struct varve_record *record)
+{
+    return record->flags & VARVE_RECORD_TIME ? vv_max_u64(before_us, record->time) : before_us;
+}
+
+/* The times of all of them. INVALID: they go back. TOO_LARGE: no frame has room for what lies between. */
+static int span_times(const struct varve_record *records, uint32_t count, uint64_t now_us,
+                      struct vv_times *times)
+{
+    uint64_t at_us = records[0].flags & VARVE_RECORD_TIME ? records[0].time : now_us;
+
+    *times = (struct vv_times){.first_us = at_us, .given_us = UINT64_MAX};
+    for (uint32_t i = 0; i < count; i++) {
+        if (!(records[i].flags & VARVE_RECORD_TIME))
+            continue;
+        if (records[i].time < at_us)
+            return VARVE_E_INVALID;
+        at_us = records[i].time;
+        if (times->given_us == UINT64_MAX)
+            times->given_us = at_us;
+    }
+    times->last_us = at_us;
+    return at_us - times->first_us > UINT32_MAX ? VARVE_E_TOO_LARGE : 0;
+}
+
+__attribute__((noinline)) static int take_timed(struct varve_log *log, const struct varve_record *records,
+                                                uint32_t count, uint64_t bytes, enum vv_reserve_kind kind,
+                                                uint64_t *now_us, struct vv_reservation *ret_reservation)
+{
+    struct vv_times times;
+    int rc = span_times(records, count, *now_us, &times);
+
+    if (rc == 0)
+        rc = vv_reserve_timed(log, bytes, count, kind, &times, ret_reservation);
+    if (rc == VARVE_E_INVALID)
+        vv_tell(log, REFUSED, VV_ABOUT(.code = rc),
+                "not appended: its time, %" PRIu64 ", is before that of the record before it",
+                times.given_us);
+    *now_us = times.first_us;
+    return rc;
+}
+
+/* A place for the records, and in *now_us the time of the first of them. */
+static inline int take(struct varve_log *log, const struct varve_record *records, uint32_t count,
+                       uint64_t bytes, enum vv_reserve_kind kind, uint64_t *now_us,
+                       struct vv_reservation *ret_reservation)
+{
+    if (log->timed)
+        return take_timed(log, records, count, bytes, kind, now_us, ret_reservation);
+    return vv_reserve_take(log, bytes, count, kind, *now_us, ret_reservation);
+}
+
 static int append_large(struct varve_log *log, const struct varve_record *record, uint64_t payload_bytes,
                         uint64_t now_us, uint64_t *ret_lsn)
 {
@@ -117,7 +186,7 @@ static int append_large(struct varve_log *log, const struct varve_record *record
     int rc = log->plain && !log->in_memory ? look_for_space(log, payload_bytes) : 0;
 
     if (rc == 0)
-        rc = vv_reserve_take(log, body_bytes(log, record, payload_bytes), 1, VV_RESERVE_LARGE, now_us, &r);
+        rc = take(log, record, 1, body_bytes(log, record, payload_bytes), VV_RESERVE_LARGE, &now_us, &r);
     if (rc != 0)
         return rc;
     large.lsn = r.lsn;
@@ -154,10 +223,9 @@ static int try_append(struct varve_log *log, const struct varve_record *record,
     bytes = body_bytes(log, record, payload_bytes);
     if (bytes > log->body_max)
         return append_large(log, record, payload_bytes, now_us, ret_lsn);
-    rc = vv_reserve_take(log, bytes, 1,
-                         durability == VARVE_STRICT && !VV_TOOTH(STRICT_SHARES) ? VV_RESERVE_ALONE
-                                                                                : VV_RESERVE_SHARED,
-                         now_us, &r);
+    rc = take(log, record, 1, bytes,
+              durability == VARVE_STRICT && !VV_TOOTH(STRICT_SHARES) ? VV_RESERVE_ALONE : VV_RESERVE_SHARED,
+              &now_us, &r);
     if (rc != 0)
         return rc;
     vv_encode_record(log, r.slot, r.offset, r.lsn, record, payload_bytes, now_us);
@@ -231,13 +299,15 @@ static int append_batch(struct varve_log *log, const struct varve_record *record
             return VARVE_E_TOO_LARGE;
     }
     now_us = vv_log_record_us(log);
-    rc = vv_reserve_take(log, bytes, (uint32_t)count,
-                         durability == VARVE_STRICT ? VV_RESERVE_ALONE : VV_RESERVE_SHARED, now_us, &r);
+    rc = take(log, records, (uint32_t)count, bytes,
+              durability == VARVE_STRICT ? VV_RESERVE_ALONE : VV_RESERVE_SHARED, &now_us, &r);
     if (rc != 0)
         return rc;
     offset = r.offset;
     for (size_t i = 0; i < count; i++) {
         (void)measure_pieces(log, &records[i], &payload_bytes);
+        if (log->timed)
+            now_us = time_after(now_us, &records[i]);
         vv_encode_record(log, r.slot, offset, r.lsn + i, &records[i], payload_bytes, now_us);
         offset += body_bytes(log, &records[i], payload_bytes);
     }

@@ -73,7 +73,7 @@ static void fill(struct varve_entry *e, const struct vv_lost_line *line, const s
 {
     memset(e, 0, sizeof *e);
     e->lsn = lsn;
-    e->time_us = time_us;
+    e->time_us = e->time = time_us;
     e->data = record->payload;
     e->data_bytes = record->payload_bytes;
     e->type = record->type;

@@ -86,6 +86,7 @@ void vv_close_free(struct varve_log *log)
     vv_plain_free(log);
     if (log->dir)
         log->io->dir_close(log->io, log->dir);
+    pthread_mutex_destroy(&log->times_mutex);
     pthread_mutex_destroy(&log->place_mutex);
     pthread_mutex_destroy(&log->segments_mutex);
     pthread_mutex_destroy(&log->files_mutex);

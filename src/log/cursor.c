@@ -379,7 +379,7 @@ static void fill_entry(struct varve_cursor *c, const struct vv_record *record, u
      * microseconds. */
     c->time_us = vv_max_u64(c->time_us, c->frame.header.time_us + record->delta_us);
     e->lsn = lsn;
-    e->time_us = c->time_us;
+    e->time_us = e->time = c->time_us;
     e->data = record->payload;
     e->data_bytes = record->payload_bytes;
     e->type = record->type;

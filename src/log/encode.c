@@ -44,10 +44,12 @@ static uint32_t delta_us(struct vv_slot *slot, uint64_t now_us)
 
 /* What the engine says of a record in a format of others. The slot's time is for the metrics alone. */
 static struct varve_format_stamp plain_stamp(struct varve_log *log, struct vv_slot *slot, uint64_t lsn,
-                                             uint64_t now_us)
+                                             const struct varve_record *record, uint64_t now_us)
 {
     (void)frame_time(slot, now_us);
-    return (struct varve_format_stamp){lsn, varve_format_time_of_us(log->plain->format, now_us)};
+    return (struct varve_format_stamp){lsn, record->flags & VARVE_RECORD_TIME
+                                                ? record->time
+                                                : varve_format_time_of_us(log->plain->format, now_us)};
 }
 
 /* Apart, so that it costs the native way no registers. */
@@ -56,7 +58,7 @@ __attribute__((noinline)) static void encode_plain(struct varve_log *log, struct
                                                    const struct varve_record *record, uint64_t payload_bytes,
                                                    uint64_t now_us)
 {
-    const struct varve_format_stamp stamp = plain_stamp(log, slot, lsn, now_us);
+    const struct varve_format_stamp stamp = plain_stamp(log, slot, lsn, record, now_us);
 
     vv_format_encode(log->plain->format, record, payload_bytes, &stamp, slot->buffer + offset);
 }
@@ -64,7 +66,7 @@ __attribute__((noinline)) static void encode_plain(struct varve_log *log, struct
 static void encode_plain_large(struct varve_log *log, struct vv_slot *slot, struct vv_large *large,
                                uint64_t now_us)
 {
-    const struct varve_format_stamp stamp = plain_stamp(log, slot, large->lsn, now_us);
+    const struct varve_format_stamp stamp = plain_stamp(log, slot, large->lsn, large->record, now_us);
     struct vv_format_ends ends;
 
     vv_format_ends(log->plain->format, large->record, large->payload_bytes, &stamp, &ends);
@@ -91,8 +93,8 @@ void vv_encode_record(struct varve_log *log, struct vv_slot *slot, uint64_t offs
         encode_plain(log, slot, offset, lsn, record, payload_bytes, now_us);
         return;
     }
-    head = vv_record_head(at, (uint32_t)payload_bytes, record->type, record->flags, delta_us(slot, now_us),
-                          record->txn_id, record->origin);
+    head = vv_record_head(at, (uint32_t)payload_bytes, record->type, record->flags & VARVE_RECORD_TXN,
+                          delta_us(slot, now_us), record->txn_id, record->origin);
     crc = vv_crc32c(vv_record_seed(log->log_seed, lsn), at + 4, head - 4);
     end = at + head;
     if (record->iov_count == 0) {
@@ -118,9 +120,9 @@ void vv_encode_large(struct varve_log *log, struct vv_slot *slot, struct vv_larg
         return;
     }
 
-    large->head_bytes =
-        (uint32_t)vv_record_head(large->head, (uint32_t)large->payload_bytes, record->type, record->flags,
-                                 delta_us(slot, now_us), record->txn_id, record->origin);
+    large->head_bytes = (uint32_t)vv_record_head(large->head, (uint32_t)large->payload_bytes, record->type,
+                                                 record->flags & VARVE_RECORD_TXN, delta_us(slot, now_us),
+                                                 record->txn_id, record->origin);
     crc = vv_crc32c(vv_record_seed(log->log_seed, large->lsn), large->head + 4, large->head_bytes - 4);
     if (record->iov_count == 0)
         crc = vv_crc32c(crc, record->data, record->data_bytes);

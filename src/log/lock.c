@@ -134,6 +134,7 @@ static void after_fork_in_parent(void)
 /* Threads that the child does not have may have held these. */
 static void renew_mutexes(struct varve_log *log)
 {
+    pthread_mutex_init(&log->times_mutex, NULL);
     pthread_mutex_init(&log->place_mutex, NULL);
     pthread_mutex_init(&log->segments_mutex, NULL);
     pthread_mutex_init(&log->files_mutex, NULL);

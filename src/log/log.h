@@ -4,9 +4,10 @@
  *
  *   append -> reserve -> encode -> seal -> place -> write -> publish -> ack (wait)
  *
- * Lock order: lost_mutex, files_mutex, pins_mutex, place_mutex, segments_mutex, facts_mutex, error_mutex. No
- * thread takes one to the left of one that it holds. None is in the way of a single writer: place_mutex is
- * taken by leaders that have their write permit, and is contended only where several writes are in flight.
+ * Lock order: times_mutex, lost_mutex, files_mutex, pins_mutex, place_mutex, segments_mutex, facts_mutex,
+ * error_mutex. No thread takes one to the left of one that it holds. None is in the way of a single writer:
+ * place_mutex is taken by leaders that have their write permit, and is contended only where several writes
+ * are in flight.
  */
 #ifndef VV_LOG_LOG_H
 #define VV_LOG_LOG_H
@@ -78,6 +79,7 @@ struct varve_log {
     unsigned crowd_count; /* processors told apart by those who wait */
     bool leads;           /* the mode's appenders lead: `group` and `strict` */
     bool in_memory;       /* the mode is `memory` */
+    bool timed;           /* VARVE_OPEN_TIMES, in the native format */
     bool read_only;
     bool created;           /* there was no log before */
     int tell_depth;         /* how many levels are told, from the gravest on; 0 where nobody listens */
@@ -162,6 +164,12 @@ struct varve_log {
     _Atomic int space_error;      /* why the next segment could not be made: 0, NOSPC, LOG_FULL, LIMIT, IO */
     _Atomic uint32_t space_near;  /* [preparer] told that the segment after the next could not be made */
     _Atomic uint32_t ready_event; /* the list of the ready, or space_error, has changed */
+
+    /* -- times that are given: `timed` -- */
+    pthread_mutex_t times_mutex; /* held while a record takes its place, never while it waits for one */
+    uint64_t newest_us;          /* [times_mutex] of the last record that has its place; only grows */
+    _Atomic uint64_t reach_us; /* [times_mutex; read by who opens a slot] no record has a later time, nor one
+                                  that is about to take its place; only grows */
 
     /* -- MANIFEST and what it says -- */
     pthread_mutex_t facts_mutex;

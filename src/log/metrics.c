@@ -78,7 +78,9 @@ void vv_metrics_frame(struct varve_log *log, struct vv_slot *slot, uint64_t now_
     /* Records carry the log's clock. */
     now_us += atomic_load_explicit(&log->clock_ahead_us, memory_order_relaxed);
     vv_histogram_add(&shard->records, &vv_bounds_count, slot->count);
-    vv_histogram_add(&shard->commit_us, &vv_bounds_us, now_us > time_us ? now_us - time_us : 0);
+    /* A time that was given does not say when its append began. */
+    if (!log->timed)
+        vv_histogram_add(&shard->commit_us, &vv_bounds_us, now_us > time_us ? now_us - time_us : 0);
 }
 
 void varve_metrics_transaction(struct varve_log *log, uint64_t duration_us)

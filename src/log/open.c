@@ -42,6 +42,7 @@
 
 static void init_words(struct varve_log *log)
 {
+    pthread_mutex_init(&log->times_mutex, NULL);
     pthread_mutex_init(&log->place_mutex, NULL);
     pthread_mutex_init(&log->segments_mutex, NULL);
     pthread_mutex_init(&log->files_mutex, NULL);
@@ -211,6 +212,9 @@ void vv_open_clock(struct varve_log *log, uint64_t last_us)
                 "the clock is %" PRIu64 " s behind the log's last record; times go on from there",
                 (last_us - real) / 1000000);
     atomic_store(&log->clock_ahead_us, (real < last_us ? last_us : real) - log->io->monotonic_us(log->io));
+    log->newest_us = last_us;
+    atomic_store(&log->reach_us, last_us);
+    log->timed = (log->options.flags & VARVE_OPEN_TIMES) && !log->plain;
 }
 
 static int start_threads(struct varve_log *log, struct varve_error *ret_error)

@@ -56,7 +56,8 @@ void vv_options_copy(const struct varve_options *options, struct varve_options *
 
 static int check_enums(const struct varve_options *o, struct varve_error *ret_error)
 {
-    const uint32_t known = VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST | VARVE_OPEN_MUST_CREATE;
+    const uint32_t known =
+        VARVE_OPEN_READ_ONLY | VARVE_OPEN_MUST_EXIST | VARVE_OPEN_MUST_CREATE | VARVE_OPEN_TIMES;
     const struct {
         const char *name;
         unsigned value, max;

@@ -164,6 +164,7 @@ static void fill_entry(struct vv_plain_cursor *c, struct varve_entry *e)
 
     memset(e, 0, sizeof *e);
     e->lsn = r->lsn;
+    e->time = r->entry.time;
     e->time_us = varve_format_time_us(c->log->plain->format, r->entry.time);
     e->data = r->data;
     e->data_bytes = (size_t)r->entry.payload_bytes;

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "base/bytes.h"
 #include "base/tooth.h"
 #include "base/wait.h"
 #include "format/frame.h"
@@ -27,6 +28,7 @@ enum opened {
     OPEN_AGAIN, /* somebody else is at it, or has done it */
     OPEN_RING_FULL,
     OPEN_NO_SPACE,
+    OPEN_EARLIER, /* a time that was given is before the newest */
 };
 
 /* What a caller wants of a slot that is opened. */
@@ -131,7 +133,7 @@ static enum opened open_next(struct varve_log *log, uint64_t seq, const struct w
     atomic_store_explicit(&next->leader_waits, 0, memory_order_relaxed);
     atomic_store_explicit(&next->seq, seq + 1, memory_order_release);
     atomic_store_explicit(&next->first_lsn, first_lsn, memory_order_release);
-    next->floor_us = vv_log_now_us(log);
+    next->floor_us = log->timed ? atomic_load(&log->reach_us) : vv_log_now_us(log);
     next->large = NULL;
     atomic_store(&next->leader, vv_leader_word(seq + 1, VV_LEADER_NONE));
     atomic_store(&next->state, VV_SLOT_IN_USE);
@@ -302,8 +304,56 @@ static int wait_for_ring(struct varve_log *log, uint32_t seen, uint64_t *deadlin
     return 0;
 }
 
-int vv_reserve_take(struct varve_log *log, uint64_t bytes, uint32_t count, enum vv_reserve_kind kind,
-                    uint64_t now_us, struct vv_reservation *ret_reservation)
+static enum opened try_once(struct varve_log *log, uint64_t bytes, uint32_t count, enum vv_reserve_kind kind,
+                            uint64_t now_us, struct vv_reservation *r)
+{
+    if (kind == VV_RESERVE_SHARED)
+        return try_shared(log, bytes, count, now_us, r);
+    if (kind == VV_RESERVE_ALONE)
+        return try_alone(log, bytes, count, 0, r);
+    return try_large(log, bytes, r);
+}
+
+/*
+ * The same for records that may have times of their own: one after the other, so that times grow with the
+ * LSNs. `reach_us` moves on before the place is taken: who opens the next slot then finds it, and a mark
+ * there is not older than what it vouches for.
+ */
+static enum opened try_timed(struct varve_log *log, uint64_t bytes, uint32_t count, enum vv_reserve_kind kind,
+                             struct vv_times *times, struct vv_reservation *r)
+{
+    enum opened opened = OPEN_EARLIER;
+
+    pthread_mutex_lock(&log->times_mutex);
+    if (times->given_us >= log->newest_us) {
+        uint64_t first_us = vv_max_u64(times->first_us, log->newest_us);
+        uint64_t last_us = vv_max_u64(times->last_us, first_us);
+
+        if (last_us > atomic_load(&log->reach_us))
+            atomic_store(&log->reach_us, last_us);
+        opened = try_once(log, bytes, count, kind, last_us, r);
+        if (opened == OPEN_DONE) {
+            /* Those that come after it find it there, and the frame waits until all are encoded. */
+            if (r->first)
+                atomic_store(&r->slot->time_us, first_us);
+            log->newest_us = last_us;
+            times->first_us = first_us;
+        }
+    }
+    pthread_mutex_unlock(&log->times_mutex);
+    return opened;
+}
+
+/* It gets no place. A mark may have its time by now. */
+static void give_up_timed(struct varve_log *log)
+{
+    pthread_mutex_lock(&log->times_mutex);
+    log->newest_us = atomic_load(&log->reach_us);
+    pthread_mutex_unlock(&log->times_mutex);
+}
+
+static inline int take(struct varve_log *log, uint64_t bytes, uint32_t count, enum vv_reserve_kind kind,
+                       uint64_t now_us, struct vv_times *times, struct vv_reservation *ret_reservation)
 {
     uint64_t deadline_us = 0;
     unsigned tries = 0;
@@ -316,14 +366,14 @@ int vv_reserve_take(struct varve_log *log, uint64_t bytes, uint32_t count, enum 
         rc = atomic_load_explicit(&log->gate, memory_order_relaxed);
         if (rc != 0)
             break;
-        if (kind == VV_RESERVE_SHARED)
-            opened = try_shared(log, bytes, count, now_us, ret_reservation);
-        else if (kind == VV_RESERVE_ALONE)
-            opened = try_alone(log, bytes, count, 0, ret_reservation);
-        else
-            opened = try_large(log, bytes, ret_reservation);
+        opened = times ? try_timed(log, bytes, count, kind, times, ret_reservation)
+                       : try_once(log, bytes, count, kind, now_us, ret_reservation);
         if (opened == OPEN_DONE)
             break;
+        if (opened == OPEN_EARLIER) {
+            rc = VARVE_E_INVALID;
+            break;
+        }
         if (opened == OPEN_AGAIN) {
             pause_briefly(&tries);
             continue;
@@ -336,7 +386,21 @@ int vv_reserve_take(struct varve_log *log, uint64_t bytes, uint32_t count, enum 
     }
     if (deadline_us != 0)
         atomic_fetch_sub(&log->ring_waiters, 1);
+    if (times && rc != 0 && rc != VARVE_E_INVALID)
+        give_up_timed(log);
     return rc;
+}
+
+int vv_reserve_take(struct varve_log *log, uint64_t bytes, uint32_t count, enum vv_reserve_kind kind,
+                    uint64_t now_us, struct vv_reservation *ret_reservation)
+{
+    return take(log, bytes, count, kind, now_us, NULL, ret_reservation);
+}
+
+int vv_reserve_timed(struct varve_log *log, uint64_t bytes, uint32_t count, enum vv_reserve_kind kind,
+                     struct vv_times *times, struct vv_reservation *ret_reservation)
+{
+    return take(log, bytes, count, kind, 0, times, ret_reservation);
 }
 
 uint64_t vv_reserve_last_lsn(struct varve_log *log)

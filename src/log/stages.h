@@ -22,6 +22,14 @@ enum vv_reserve_kind {
 /* Gives `count` records of `bytes` in all their place and LSNs. Errors: those of varve_append. */
 int vv_reserve_take(struct varve_log *log, uint64_t bytes, uint32_t count, enum vv_reserve_kind kind,
                     uint64_t now_us, struct vv_reservation *ret_reservation);
+/* Times of what is to be reserved, in a log that is `timed`. */
+struct vv_times {
+    uint64_t first_us, last_us; /* of the first and the last; first_us: set to what it gets */
+    uint64_t given_us; /* the first one that was given and may not be changed; UINT64_MAX: none was */
+};
+/* The same there. Also INVALID: given_us is before the newest time in the log. */
+int vv_reserve_timed(struct varve_log *log, uint64_t bytes, uint32_t count, enum vv_reserve_kind kind,
+                     struct vv_times *times, struct vv_reservation *ret_reservation);
 /* Closes the slot (if nobody did) and opens the one behind it, if there is one to open. */
 void vv_reserve_close(struct varve_log *log, struct vv_slot *slot);
 /* The open slot, empty, becomes a closed one without records: a mark. false: it is not empty. */

@@ -40,6 +40,14 @@ expect_same want got
 "$VARVE" cat --json files.log >json
 expect_equal 3 "$(grep -c '"type":7' json)"
 
+expect 0 "$VARVE" append timed.log --time 2020-02-29T12:00:00Z <lines
+expect 3 "$VARVE" append timed.log --time 2020-02-29T11:59:59.999999Z <lines
+expect_text err '^varve append: line 1: '
+expect 0 "$VARVE" append timed.log --time @1582977600 <lines
+"$VARVE" cat --json timed.log >json
+expect_equal $((2 * $(grep -c "" lines))) "$(grep -c '"time":"2020-02-29T12:00:00.000000Z"' json)"
+expect 3 "$VARVE" append --format wlog --time now untimed.log <lines
+
 # ---- durability modes, backends, sizes ----
 
 seq -f 'line %.0f' 3000 >many
@@ -130,6 +138,8 @@ usage log --type 256
 usage log --type -1
 usage log --type ''
 usage log --type 1x
+usage log --time yesterday
+usage log --time @0
 usage log --type ' 1'
 usage log --threads 0
 usage log --threads 99999999999999999999

@@ -99,7 +99,7 @@ static void test_options__enums(void **state)
     refuse(WITH(.policy = (enum varve_policy)4), "policy");
     refuse(WITH(.backpressure = (enum varve_backpressure)3), "backpressure");
     refuse(WITH(.check = (enum varve_check)2), "check");
-    refuse(WITH(.flags = 1U << 3), "flags");
+    refuse(WITH(.flags = 1U << 4), "flags");
     refuse(WITH(.flags = VARVE_OPEN_MUST_CREATE | VARVE_OPEN_MUST_EXIST), "flags");
     refuse(WITH(.flags = VARVE_OPEN_MUST_CREATE | VARVE_OPEN_READ_ONLY), "flags");
     assert_int_equal(accept(WITH(.flags = VARVE_OPEN_MUST_EXIST | VARVE_OPEN_READ_ONLY)).flags, 3);
