@@ -6,9 +6,8 @@
 
 #include "commands.h"
 #include "json.h"
-#include "keeping.h"
 #include "keying.h"
-#include "out.h"
+#include "kv.h"
 #include "units.h"
 #include "when.h"
 
@@ -21,57 +20,40 @@
 
 static const struct cli_option kv_options[] = {
     {KEY_AT, "at", "LSN|TIME",
-     "get, scan, count, digest: as of then; a time as\nin 2026-03-01T12:30, -90s, @SECONDS"},
+     "get, scan, count, digest, range: as of then; a time as\nin 2026-03-01T12:30, -90s, @SECONDS"},
     {KEY_EXPIRE, "expire", "DURATION", "set: the key is gone after 90s, 12h, 7d"},
-    {KEY_LIMIT, "limit", "NUMBER", "scan: end after so many entries"},
+    {KEY_LIMIT, "limit", "NUMBER", "scan, range: end after so many entries or events"},
     {KEY_RAW, "raw", NULL, "get: the value and nothing behind it"},
-    {KEY_JSON, "json", NULL, "get, scan, stat, history: JSON, an object a line"},
+    {KEY_JSON, "json", NULL, "get, scan, stat, history, range: JSON, an object a line"},
     KEYING_OPTIONS,
     CLI_OPTIONS_END,
-};
-
-enum kv_action {
-    KV_GET,
-    KV_SET,
-    KV_DEL,
-    KV_SCAN,
-    KV_COUNT,
-    KV_STAT,
-    KV_DIGEST,
-    KV_HISTORY,
 };
 
 /* What goes with what. */
 static const struct {
     const char *name;
-    size_t operands; /* behind the directory and the action */
+    size_t operands; /* behind the directory and the action, */
     const char *missing;
-    bool at, json;
+    bool at, json, limit;
+    bool change, create; /* opened so */
+    size_t more;         /* and so many more may follow */
 } kv_actions[] = {
-    [KV_GET] = {"get", 1, "KEY is missing", true, true},
-    [KV_SET] = {"set", 2, "KEY and VALUE are needed", false, false},
-    [KV_DEL] = {"del", 1, "KEY is missing", false, false},
-    [KV_SCAN] = {"scan", 0, "", true, true},
-    [KV_COUNT] = {"count", 0, "", true, false},
-    [KV_STAT] = {"stat", 0, "", false, true},
-    [KV_DIGEST] = {"digest", 0, "", true, false},
-    [KV_HISTORY] = {"history", 1, "KEY is missing", false, true},
+    [KV_GET] = {"get", 1, "KEY is missing", .at = true, .json = true},
+    [KV_SET] = {"set", 2, "KEY and VALUE are needed", .change = true, .create = true},
+    [KV_DEL] = {"del", 1, "KEY is missing", .change = true},
+    [KV_SCAN] = {"scan", 0, "", .at = true, .json = true, .limit = true},
+    [KV_COUNT] = {"count", 0, "", .at = true},
+    [KV_STAT] = {"stat", 0, "", .json = true},
+    [KV_DIGEST] = {"digest", 0, "", .at = true},
+    [KV_HISTORY] = {"history", 1, "KEY is missing", .json = true},
+    [KV_APPEND] = {"append", 2, "KEY and EVENT are needed", .change = true, .create = true},
+    [KV_RANGE] = {"range", 1, "KEY is missing", .at = true, .json = true, .limit = true, .more = 2},
+    [KV_TRIM] = {"trim", 2, "KEY and POSITION are needed", .change = true},
 };
 
 #define KV_ACTIONS (sizeof kv_actions / sizeof kv_actions[0])
 
-struct kv_wish {
-    struct keeping keeping;
-    enum kv_action action;
-    const char *key, *value;
-    uint64_t expire_ms, limit;
-    bool json, raw, has_at;
-    struct out out;
-    uint64_t count;
-    int failed; /* the exit code of what was said already */
-};
-
-static int kv_said(const struct kv_wish *wish, int rc)
+int kv_said(const struct kv_wish *wish, int rc)
 {
     if (rc == VARVE_E_NO_KEY) {
         say("%s: there is no key '%s'", wish->keeping.path, wish->key);
@@ -144,6 +126,22 @@ static int kv_del(struct kv_wish *wish)
 
 /* -- all of them -- */
 
+static void kv_json_stream(struct out *out, const struct varve_kv_entry *e)
+{
+    struct json json = {.out = out};
+
+    json_object(&json, NULL);
+    json_object(&json, "key");
+    json_payload(&json, e->key, e->key_bytes);
+    json_object_end(&json);
+    json_number(&json, "version", e->version);
+    json_time(&json, "expires", e->expires_us);
+    json_number(&json, "first", e->first);
+    json_number(&json, "next", e->next);
+    json_object_end(&json);
+    json_line_end(&json);
+}
+
 static int kv_emit(void *arg, const struct varve_kv_entry *e)
 {
     struct kv_wish *wish = arg;
@@ -151,12 +149,16 @@ static int kv_emit(void *arg, const struct varve_kv_entry *e)
     if (wish->count == wish->limit)
         return 1;
     wish->count++;
-    if (wish->json) {
+    if (wish->json && e->is_stream) {
+        kv_json_stream(&wish->out, e);
+    } else if (wish->json) {
         kv_json_entry(&wish->out, e->key, e->key_bytes, e->value, e->value_bytes, e->version, e->expires_us,
                       e->is_lock);
     } else {
         out_bytes(&wish->out, e->key, e->key_bytes);
         out_byte(&wish->out, '\t');
+        if (e->is_stream)
+            out_print(&wish->out, "(%" PRIu64 " events from %" PRIu64 " on)", e->next - e->first, e->first);
         out_bytes(&wish->out, e->value, e->value_bytes);
         out_byte(&wish->out, '\n');
     }
@@ -218,6 +220,9 @@ static int kv_stat(struct kv_wish *wish)
         return kv_said(wish, VARVE_E_INVALID);
     if (!wish->json) {
         out_print(&wish->out, "entries    %" PRIu64 ", %" PRIu64 " that expire\n", s.entries, s.expiring);
+        if (s.streams)
+            out_print(&wish->out, "streams    %" PRIu64 " of them, with %" PRIu64 " events\n", s.streams,
+                      s.events);
         out_print(&wish->out, "memory     %s\n", units_bytes(text, s.memory_bytes));
         out_print(&wish->out, "snapshot   LSN %" PRIu64 ", %" PRIu64 " entries; %" PRIu64 " passed over\n",
                   r.snapshot_lsn, r.snapshot_entries, r.snapshots_bad);
@@ -230,6 +235,8 @@ static int kv_stat(struct kv_wish *wish)
     json_string(&json, "path", wish->keeping.path);
     json_number(&json, "entries", s.entries);
     json_number(&json, "expiring", s.expiring);
+    json_number(&json, "streams", s.streams);
+    json_number(&json, "events", s.events);
     json_number(&json, "memory_bytes", s.memory_bytes);
     json_number(&json, "snapshot_lsn", r.snapshot_lsn);
     json_number(&json, "snapshot_entries", r.snapshot_entries);
@@ -257,6 +264,8 @@ static int kv_change(void *arg, const struct varve_kv_change *c)
                   c->txn_id, varve_kv_change_name(c->kind));
         out_string(&wish->out, when_print(text, c->expires_us));
         out_byte(&wish->out, '\t');
+        if (c->position)
+            out_print(&wish->out, "%" PRIu64 "%s", c->position, c->kind == VARVE_KV_CHANGE_EVENT ? "\t" : "");
         out_bytes(&wish->out, c->value, c->value_bytes);
         out_byte(&wish->out, '\n');
         return 0;
@@ -267,6 +276,8 @@ static int kv_change(void *arg, const struct varve_kv_change *c)
     json_number(&json, "txn", c->txn_id);
     json_string(&json, "change", varve_kv_change_name(c->kind));
     json_time(&json, "expires", c->expires_us);
+    if (c->position)
+        json_number(&json, "position", c->position);
     json_object(&json, "value");
     json_payload(&json, c->value, c->value_bytes);
     json_object_end(&json);
@@ -304,15 +315,16 @@ static int kv_history(struct kv_wish *wish)
 static int kv_act(struct kv_wish *wish)
 {
     static int (*const actions[KV_ACTIONS])(struct kv_wish * wish) = {
-        [KV_GET] = kv_get,     [KV_SET] = kv_set,   [KV_DEL] = kv_del,       [KV_SCAN] = kv_scan,
-        [KV_COUNT] = kv_count, [KV_STAT] = kv_stat, [KV_DIGEST] = kv_digest, [KV_HISTORY] = kv_history,
+        [KV_GET] = kv_get,       [KV_SET] = kv_set,     [KV_DEL] = kv_del,       [KV_SCAN] = kv_scan,
+        [KV_COUNT] = kv_count,   [KV_STAT] = kv_stat,   [KV_DIGEST] = kv_digest, [KV_HISTORY] = kv_history,
+        [KV_APPEND] = kv_append, [KV_RANGE] = kv_range, [KV_TRIM] = kv_trim,
     };
     int rc;
 
     if (wish->action == KV_HISTORY)
         return kv_history(wish);
-    wish->keeping.change = wish->action == KV_SET || wish->action == KV_DEL;
-    wish->keeping.create = wish->action == KV_SET;
+    wish->keeping.change = kv_actions[wish->action].change;
+    wish->keeping.create = kv_actions[wish->action].create;
     rc = keeping_open(&wish->keeping);
     if (rc)
         return rc;
@@ -354,20 +366,26 @@ static int kv_operands(const struct cli *cli, struct kv_wish *wish)
     while (i < KV_ACTIONS && strcmp(kv_actions[i].name, action) != 0)
         i++;
     if (i == KV_ACTIONS)
-        return say_usage("'%s': must be one of get set del scan count stat digest history", action);
+        return say_usage("'%s': must be one of get set del scan count stat digest history append range trim",
+                         action);
     wish->action = (enum kv_action)i;
     if (more < kv_actions[i].operands)
         return say_usage("%s: %s", action, kv_actions[i].missing);
-    if (more > kv_actions[i].operands)
-        return say_usage("unexpected argument '%s'", cli->operands[2 + kv_actions[i].operands]);
+    if (more > kv_actions[i].operands + kv_actions[i].more)
+        return say_usage("unexpected argument '%s'",
+                         cli->operands[2 + kv_actions[i].operands + kv_actions[i].more]);
     if ((wish->has_at && !kv_actions[i].at) || (wish->json && !kv_actions[i].json) ||
         (wish->raw && (wish->action != KV_GET || wish->json)) ||
-        (wish->expire_ms && wish->action != KV_SET) || (wish->limit != UINT64_MAX && wish->action != KV_SCAN))
+        (wish->expire_ms && wish->action != KV_SET) || (wish->limit != UINT64_MAX && !kv_actions[i].limit))
         return say_usage("%s: an option does not go with it", action);
     wish->key = more > 0 ? cli->operands[2] : "";
     wish->value = more > 1 ? cli->operands[3] : "";
     if (more > 0 && (wish->key[0] == '\0' || strlen(wish->key) > VARVE_KV_KEY_MAX))
         return say_usage("a key has 1 to %d bytes", VARVE_KV_KEY_MAX);
+    if ((wish->action == KV_RANGE || wish->action == KV_TRIM) &&
+        !kv_positions(wish, (const char *const *)&cli->operands[3], more - 1))
+        return say_usage("%s: a position is a number from 1 on, and the first is not behind the last",
+                         action);
     return EXIT_FINE;
 }
 
@@ -382,7 +400,7 @@ static int kv_run(const struct cli_command *command, int argc, char **argv)
         if (!keying_option(&cli, key))
             kv_option(&cli, key, &wish);
     }
-    if (!cli_operands(&cli, 2, 4))
+    if (!cli_operands(&cli, 2, 5))
         return cli.exit_code;
     rc = kv_operands(&cli, &wish);
     if (rc)
@@ -396,12 +414,15 @@ static int kv_run(const struct cli_command *command, int argc, char **argv)
 
 const struct cli_command command_kv = {
     .name = "kv",
-    .operands = "DIR get KEY | set KEY VALUE | del KEY | scan | count | stat | digest | history KEY",
+    .operands = "DIR get KEY | set KEY VALUE | del KEY | scan | count | stat | digest | history KEY\n"
+                "                          | append KEY EVENT | range KEY [FROM [TO]] | trim KEY POSITION",
     .summary = "a key-value engine: get, set, del, scan, history",
     .details = "Looks into the directory DIR of a key-value engine (libvarvekv), or changes a key of\n"
-               "it. Reading works beside a program that has it open, and gives what is durable; set\n"
-               "and del need it for themselves. history gives every change of a key that the log\n"
-               "still holds; --at, what was there then. digest is a SHA-256 over all there is.",
+               "it. Reading works beside a program that has it open, and gives what is durable; set,\n"
+               "del, append and trim need it for themselves. history gives every change of a key\n"
+               "that the log still holds; --at, what was there then. digest is a SHA-256 over all\n"
+               "there is. append puts an event behind those of a stream and prints its position;\n"
+               "range gives those at positions FROM to TO; trim removes those before POSITION.",
     .options = kv_options,
     .run = kv_run,
 };

@@ -100,8 +100,8 @@ struct varve_kv_value {
 /* Leaves it zeroed. */
 VARVE_API void varve_kv_value_free(struct varve_kv_value *value);
 
-/* Errors: NO_KEY INVALID (the key) NOMEM; in `group` and `strict` mode READONLY SYNC (what is there will not
- * become durable any more). */
+/* Errors: NO_KEY INVALID (the key) NOMEM TYPE (a stream: varve_kv_stream_range); in `group` and `strict` mode
+ * READONLY SYNC (what is there will not become durable any more). */
 VARVE_API int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes,
                            struct varve_kv_value *ret_value);
 
@@ -127,12 +127,12 @@ struct varve_kv_write {
  * leaves the key as it was, but READONLY and SYNC: then what was written is seen by nobody who waits for
  * durability, and may or may not be there at the next open. Errors: INVALID TOO_LARGE NOMEM MEMORY
  * BACKPRESSURE NOSPC LOG_FULL READONLY SYNC FORKED, and:
- * set: CONFLICT NO_KEY, TYPE (the key is a lock);
+ * set: CONFLICT NO_KEY, TYPE (the key is a lock or a stream);
  * delete: NO_KEY CONFLICT;
- * add: TYPE (the value is no decimal integer, or a lock) RANGE (beyond 64 bits). A key that is absent counts
- * as 0; the value stays text, as in "-12". *ret_value (may be NULL): the new one; append: TYPE (a lock). A
- * key that is absent counts as empty. *ret_bytes (may be NULL): the new length; expire: NO_KEY. `expires_us`
- * 0: never.
+ * add: TYPE (the value is no decimal integer, or a lock, or a stream) RANGE (beyond 64 bits). A key that is
+ * absent counts as 0; the value stays text, as in "-12". *ret_value (may be NULL): the new one; append: TYPE
+ * (a lock, a stream). A key that is absent counts as empty. *ret_bytes (may be NULL): the new length; expire:
+ * NO_KEY. `expires_us` 0: never.
  */
 VARVE_API int varve_kv_set(struct varve_kv *kv, const void *key, size_t key_bytes, const void *value,
                            size_t value_bytes, const struct varve_kv_write *how, uint64_t *ret_version);
@@ -170,6 +170,8 @@ struct varve_kv_entry {
     size_t value_bytes;
     uint64_t version, expires_us;
     int is_lock;
+    int is_stream;        /* then `value` is empty, and */
+    uint64_t first, next; /* its events are those at first ... next - 1 */
 };
 
 /* A non-zero return ends the call, and is returned. May call the engine. */
@@ -254,9 +256,11 @@ enum varve_kv_change_kind {
     VARVE_KV_CHANGE_EXPIRED = 4, /* its time was over, and it was removed */
     VARVE_KV_CHANGE_APPEND = 5,  /* `value` came behind what was there */
     VARVE_KV_CHANGE_EXPIRE = 6,  /* it expires at another moment */
+    VARVE_KV_CHANGE_EVENT = 7,   /* `value` is an event, the one at `position` of a stream */
+    VARVE_KV_CHANGE_TRIM = 8,    /* the events before `position` were removed */
 };
 
-/* "set", "lock", "delete", "expired", "append", "expire". Static. */
+/* "set", "lock", "delete", "expired", "append", "expire", "event", "trim". Static. */
 VARVE_API const char *varve_kv_change_name(enum varve_kv_change_kind kind);
 
 struct varve_kv_change {
@@ -266,6 +270,7 @@ struct varve_kv_change {
     uint64_t expires_us; /* 0: never */
     const void *value;
     size_t value_bytes;
+    uint64_t position; /* EVENT, TRIM */
 };
 
 /* A non-zero return ends the call, and is returned. */
@@ -282,10 +287,11 @@ VARVE_API int varve_kv_history(struct varve_log *log, const void *key, size_t ke
 #define VARVE_KV_DIGEST_BYTES 32
 
 /*
- * SHA-256 over all entries, in the order of their keys: for each u16 length and bytes of the key, u8 is_lock,
- * u64 version, u64 expires_us, u32 length and bytes of the value, little-endian. Two engines with the same
- * digest hold the same. Nothing should be written meanwhile. Takes 8 bytes of memory for each key. Errors:
- * NOMEM.
+ * SHA-256 over all entries, in the order of their keys: for each u16 length and bytes of the key, u8 kind,
+ * u64 version, u64 expires_us, u32 length and bytes of the value, little-endian, where keys, kinds and
+ * values, also of streams and of their events, are as in a snapshot (docs/SNAPSHOTS.md). Two engines with the
+ * same digest hold the same. Nothing should be written meanwhile. Takes 8 bytes of memory for each key.
+ * Errors: NOMEM.
  */
 VARVE_API int varve_kv_digest(struct varve_kv *kv, uint8_t ret_digest[VARVE_KV_DIGEST_BYTES]);
 
@@ -300,6 +306,8 @@ struct varve_kv_stats {
     uint64_t snapshots_failed;
     uint64_t snapshot_lsn; /* of the newest one; 0 = none */
     uint64_t txn_open, txn_committed, txn_aborted, txn_conflicts, txn_timed_out;
+    uint64_t streams; /* of the entries */
+    uint64_t events;  /* in these */
 };
 
 VARVE_API int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Varve, a write-ahead log. This header includes all others of libvarve; those of libvarvekv, varve/txn.h and
- * varve/kv.h, stand on their own. */
+/* Varve, a write-ahead log. This header includes all others of libvarve; those of libvarvekv, varve/txn.h,
+ * varve/kv.h and varve/stream.h, stand on their own. */
 #ifndef VARVE_VARVE_H
 #define VARVE_VARVE_H
 

@@ -108,7 +108,7 @@ _varve() {
         return
     fi
     if [[ $sub == kv ]] && ((COMP_CWORD == 3)); then
-        _varve_words "$current" "get set del scan count stat digest history"
+        _varve_words "$current" "get set del scan count stat digest history append range trim"
         return
     fi
     if [[ $sub == snapshot ]] && ((COMP_CWORD == 3)); then

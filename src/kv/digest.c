@@ -36,7 +36,10 @@ static int by_key(const void *a, const void *b)
     size_t both = x->key_bytes < y->key_bytes ? x->key_bytes : y->key_bytes;
     int order = memcmp(vv_entry_key(x), vv_entry_key(y), both);
 
-    return order ? order : (x->key_bytes > y->key_bytes) - (x->key_bytes < y->key_bytes);
+    if (order == 0)
+        order = (x->key_bytes > y->key_bytes) - (x->key_bytes < y->key_bytes);
+    /* An event may be called like a key. */
+    return order ? order : (x->type > y->type) - (x->type < y->type);
 }
 
 static bool sum_entry(EVP_MD_CTX *sum, const struct vv_entry *e)
@@ -44,7 +47,7 @@ static bool sum_entry(EVP_MD_CTX *sum, const struct vv_entry *e)
     uint8_t head[2], middle[21];
 
     vv_put_u16(head, e->key_bytes);
-    middle[0] = e->type == VV_ENTRY_LOCK;
+    middle[0] = e->type;
     vv_put_u64(middle + 1, e->version);
     vv_put_u64(middle + 9, vv_entry_expires(e));
     vv_put_u32(middle + 17, e->value_bytes);

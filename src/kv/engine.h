@@ -44,6 +44,7 @@ struct vv_shard {
     uint64_t deleted_lsn;  /* [lock] of the last removal */
     struct vv_kept **kept; /* [made with both] lists [lock], by hash; NULL while none is needed */
     _Atomic uint64_t kept_count, bytes, count, expiring; /* [lock; read by any] */
+    _Atomic uint64_t streams, events;                    /* likewise; events do not count as entries */
 };
 
 /* A moment that somebody looks at: all and only records up to `lsn`. */

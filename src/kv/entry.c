@@ -28,3 +28,23 @@ struct vv_entry *vv_entry_new(const void *key, size_t key_bytes, enum vv_entry_t
         memcpy(at + head + key_bytes + value_bytes, more, more_bytes);
     return e;
 }
+
+struct vv_entry *vv_entry_event(const void *key, size_t key_bytes, uint64_t position, const void *data,
+                                size_t data_bytes)
+{
+    struct vv_entry *e =
+        vv_alloc(offsetof(struct vv_entry, bytes) + key_bytes + VV_EVENT_POSITION + data_bytes);
+
+    if (!e)
+        return NULL;
+    e->version = 0;
+    e->value_bytes = (uint32_t)data_bytes;
+    e->key_bytes = (uint16_t)(key_bytes + VV_EVENT_POSITION);
+    e->type = VV_ENTRY_EVENT;
+    e->flags = 0;
+    memcpy(e->bytes, key, key_bytes);
+    vv_put_u64_be(e->bytes + key_bytes, position);
+    if (data_bytes)
+        memcpy(e->bytes + key_bytes + VV_EVENT_POSITION, data, data_bytes);
+    return e;
+}

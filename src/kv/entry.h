@@ -15,11 +15,14 @@
 
 enum vv_entry_type {
     VV_ENTRY_VALUE = 0,
-    VV_ENTRY_LOCK = 1, /* the value is the owner */
+    VV_ENTRY_LOCK = 1,   /* the value is the owner */
+    VV_ENTRY_STREAM = 2, /* the value is a vv_stream (stream.h); its events are entries of their own */
+    VV_ENTRY_EVENT = 3,  /* the key is the stream's, and the event's position behind it, big-endian */
 };
 
 enum {
     VV_ENTRY_EXPIRES = 1 << 0, /* 8 bytes before the key say when */
+    VV_EVENT_POSITION = 8,     /* bytes of the position */
     VV_ENTRY_AROUND = 24,      /* what an entry costs besides its bytes: its head, and what malloc adds */
 };
 
@@ -66,5 +69,15 @@ static inline uint64_t vv_entry_cost(const struct vv_entry *e)
 /* A value may come in two pieces. NULL without memory. To be freed by vv_free. */
 struct vv_entry *vv_entry_new(const void *key, size_t key_bytes, enum vv_entry_type type, uint64_t expires_us,
                               const void *value, size_t value_bytes, const void *more, size_t more_bytes);
+
+/* An event of the stream that `key` names. As above. */
+struct vv_entry *vv_entry_event(const void *key, size_t key_bytes, uint64_t position, const void *data,
+                                size_t data_bytes);
+
+/* Of an event. */
+static inline uint64_t vv_entry_position(const struct vv_entry *e)
+{
+    return vv_get_u64_be(vv_entry_key(e) + e->key_bytes - VV_EVENT_POSITION);
+}
 
 #endif

@@ -37,4 +37,13 @@ static inline uint64_t vv_hash(const uint64_t secret[2], const void *key, size_t
     return vv_hash_fold(h ^ secret[0], odd);
 }
 
+/* Of an event of the stream whose key has this hash: elsewhere in the table, and in the same shard, whose
+ * number is taken from the first bits. */
+static inline uint64_t vv_hash_event(uint64_t hash, uint64_t position)
+{
+    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), low = (UINT64_C(1) << 48) - 1;
+
+    return (hash & ~low) | (vv_hash_fold(hash ^ odd, position + odd) & low);
+}
+
 #endif

@@ -8,7 +8,7 @@
 #include "kv/snapshot.h"
 #include "varve/cursor.h"
 
-_Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET && (int)VARVE_KV_CHANGE_EXPIRE == (int)VV_OP_EXPIRE,
+_Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET && (int)VARVE_KV_CHANGE_TRIM == (int)VV_OP_TRIM,
                "changes are called as in the log");
 
 const char *varve_kv_change_name(enum varve_kv_change_kind kind)
@@ -26,6 +26,10 @@ const char *varve_kv_change_name(enum varve_kv_change_kind kind)
         return "append";
     case VARVE_KV_CHANGE_EXPIRE:
         return "expire";
+    case VARVE_KV_CHANGE_EVENT:
+        return "event";
+    case VARVE_KV_CHANGE_TRIM:
+        return "trim";
     }
     return "unknown change";
 }
@@ -36,6 +40,24 @@ struct search {
     varve_kv_change_fn fn;
     void *arg;
 };
+
+/* Each event is a change of its own. */
+static int give_stream(const struct search *s, const struct vv_op *op, struct varve_kv_change *change)
+{
+    const uint8_t *at = op->value, *end = at + op->value_bytes;
+    int rc = 0;
+
+    change->position = vv_get_u64(at);
+    change->value_bytes = 0;
+    if (op->kind == VV_OP_TRIM)
+        return s->fn(s->arg, change);
+    at += VV_OP_POSITION;
+    while (rc == 0 && vv_op_event(&at, end, &change->value, &change->value_bytes)) {
+        rc = s->fn(s->arg, change);
+        change->position++;
+    }
+    return rc;
+}
 
 /* The operation of the key in a record, if there is one. */
 static int search_record(const struct search *s, const struct varve_entry *entry,
@@ -50,7 +72,7 @@ static int search_record(const struct search *s, const struct varve_entry *entry
         why = vv_op_get(&at, end, &op);
         if (why || op.key_bytes != s->key_bytes || memcmp(op.key, s->key, op.key_bytes) != 0)
             continue;
-        const struct varve_kv_change change = {
+        struct varve_kv_change change = {
             .kind = (enum varve_kv_change_kind)op.kind,
             .lsn = entry->lsn,
             .time_us = entry->time_us,
@@ -59,7 +81,8 @@ static int search_record(const struct search *s, const struct varve_entry *entry
             .value = op.value,
             .value_bytes = op.value_bytes,
         };
-        rc = s->fn(s->arg, &change);
+        rc = op.kind == VV_OP_EVENTS || op.kind == VV_OP_TRIM ? give_stream(s, &op, &change)
+                                                              : s->fn(s->arg, &change);
     }
     if (why)
         return vv_error_set(ret_error, VARVE_E_CORRUPT, 0,

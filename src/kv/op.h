@@ -23,15 +23,21 @@ enum vv_op_kind {
     VV_OP_EXPIRED = 4, /* as DELETE; its time was over */
     VV_OP_APPEND = 5,  /* bytes behind those that are there */
     VV_OP_EXPIRE = 6,  /* another time, or none */
+    VV_OP_EVENTS = 7,  /* events behind those of a stream: u64 position of the first, and for each u32 length,
+                          data */
+    VV_OP_TRIM = 8,    /* u64 position: a stream's events before it go */
 };
 
 enum {
     VV_OP_EXPIRES = 1 << 0, /* flags */
+    VV_OP_NEW = 1 << 1,     /* EVENTS: they are the first of a stream; `expires_us` is that of the stream */
+    VV_OP_POSITION = 8,     /* bytes of a position */
     VV_OP_HEAD_MAX = 16,
 };
 
 struct vv_op {
     enum vv_op_kind kind;
+    bool is_new;         /* VV_OP_NEW */
     uint64_t expires_us; /* 0: never */
     const void *key, *value;
     size_t key_bytes, value_bytes;
@@ -47,6 +53,10 @@ static inline size_t vv_op_bytes(const struct vv_op *op)
 
 /* Writes all of it, vv_op_bytes. Returns where it ends. */
 uint8_t *vv_op_put(const struct vv_op *op, uint8_t *out);
+
+/* Takes the next event out of a value of VV_OP_EVENTS, of which *at is behind the position. False: there is
+ * none, and then *at is the end unless the value is none of such an operation. */
+bool vv_op_event(const uint8_t **at, const uint8_t *end, const void **ret_data, size_t *ret_bytes);
 
 /* Reads the operation at *at, and moves it. NULL, or what is wrong, static. */
 const char *vv_op_get(const uint8_t **at, const uint8_t *end, struct vv_op *ret_op);

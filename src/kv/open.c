@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "kv/snapshot.h"
+#include "kv/stream.h"
 #include "txn/take.h"
 #include "varve/cursor.h"
 
@@ -117,6 +118,8 @@ static int load(struct varve_kv *kv, const struct varve_options *log, struct var
     from = kv->recovery.snapshot_lsn + 1;
     if (rc == 0 && from <= varve_last_lsn(kv->log))
         rc = vv_kv_replay(kv, from, log->policy, ret_error);
+    if (rc == 0)
+        rc = vv_streams_settle(kv, ret_error);
     atomic_store(&kv->snapshot_lsn, kv->recovery.snapshot_lsn);
     kv->recovery.duration_us = kv->io->monotonic_us(kv->io) - began;
     return rc;
@@ -262,6 +265,8 @@ int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats)
 
         s.expiring += atomic_load(&shard->expiring);
         s.kept_versions += atomic_load(&shard->kept_count);
+        s.streams += atomic_load(&shard->streams);
+        s.events += atomic_load(&shard->events);
         pthread_mutex_lock(&shard->lock);
         s.memory_bytes += atomic_load(&shard->bytes) + shard->table.bytes;
         pthread_mutex_unlock(&shard->lock);

@@ -8,7 +8,7 @@
  * A cursor is the number of a shard and, below it, a place in its table (table.h).
  */
 #include "base/alloc.h"
-#include "kv/engine.h"
+#include "kv/stream.h"
 
 void varve_kv_value_free(struct varve_kv_value *value)
 {
@@ -32,11 +32,14 @@ static bool make_room(struct varve_kv_value *to, size_t bytes)
 
 bool vv_kv_copy(struct varve_kv_value *to, const struct vv_entry *entry)
 {
-    if (!make_room(to, entry->value_bytes))
+    /* What a stream holds is in its events. */
+    size_t bytes = entry->type == VV_ENTRY_STREAM ? 0 : entry->value_bytes;
+
+    if (!make_room(to, bytes))
         return false;
-    if (entry->value_bytes)
-        memcpy(to->data, vv_entry_value(entry), entry->value_bytes);
-    to->bytes = entry->value_bytes;
+    if (bytes)
+        memcpy(to->data, vv_entry_value(entry), bytes);
+    to->bytes = bytes;
     to->version = entry->version;
     to->expires_us = vv_entry_expires(entry);
     to->is_lock = entry->type == VV_ENTRY_LOCK;
@@ -61,6 +64,8 @@ int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes, struct 
     lsn = e ? e->version : shard->deleted_lsn;
     if (!e || ((e->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(e, vv_kv_now(kv))))
         rc = VARVE_E_NO_KEY;
+    else if (e->type == VV_ENTRY_STREAM)
+        rc = VARVE_E_TYPE;
     else if (!vv_kv_copy(ret_value, e))
         rc = VARVE_E_NOMEM;
     pthread_mutex_unlock(&shard->lock);
@@ -103,7 +108,7 @@ static void add_to_page(void *arg, struct vv_entry *e)
     struct page *page = arg;
     size_t bytes = stored_bytes(e);
 
-    if (vv_entry_is_over(e, page->now_us))
+    if (e->type == VV_ENTRY_EVENT || vv_entry_is_over(e, page->now_us))
         return;
     if (page->bytes + bytes > page->room) {
         size_t room = (page->bytes + bytes) * 2;
@@ -150,7 +155,7 @@ static int give_page(const struct page *page, varve_kv_entry_fn fn, void *arg)
 
     for (size_t at = 0; at < page->bytes && rc == 0;) {
         const struct vv_entry *e = (const struct vv_entry *)(const void *)(page->memory + at);
-        const struct varve_kv_entry entry = {
+        struct varve_kv_entry entry = {
             .key = vv_entry_key(e),
             .key_bytes = e->key_bytes,
             .value = vv_entry_value(e),
@@ -160,6 +165,14 @@ static int give_page(const struct page *page, varve_kv_entry_fn fn, void *arg)
             .is_lock = e->type == VV_ENTRY_LOCK,
         };
 
+        if (e->type == VV_ENTRY_STREAM) {
+            const struct vv_stream s = vv_stream_get(e);
+
+            entry.value_bytes = 0;
+            entry.is_stream = 1;
+            entry.first = s.first;
+            entry.next = s.next;
+        }
         rc = fn(arg, &entry);
         at += stored_bytes(e);
     }

@@ -10,12 +10,14 @@
  * until a record says that it is gone.
  */
 #include "base/error.h"
-#include "kv/engine.h"
+#include "kv/stream.h"
 #include "varve/cursor.h"
 
 /* True: the operation counts. */
 static bool counts(const struct vv_op *op, const struct vv_entry *before, uint64_t lsn)
 {
+    if (op->kind == VV_OP_TRIM)
+        return before && before->version < lsn && before->type == VV_ENTRY_STREAM;
     if (op->kind == VV_OP_APPEND || op->kind == VV_OP_EXPIRE)
         return before && before->version < lsn;
     return !before || before->version <= lsn;
@@ -26,13 +28,24 @@ static int apply(struct varve_kv *kv, const struct vv_op *op, uint64_t lsn)
     uint64_t hash = vv_hash(kv->secret, op->key, op->key_bytes);
     struct vv_shard *shard = vv_kv_shard(kv, hash);
     struct vv_entry *before = vv_table_find(&shard->table, hash, op->key, op->key_bytes), *next;
+    struct vv_events events;
+    bool does_count = counts(op, before, lsn), good;
 
-    if (!counts(op, before, lsn))
+    /* Events may be missing where their stream is not. */
+    if (!does_count && op->kind != VV_OP_EVENTS)
         return 0;
-    if (!vv_shard_reserve(shard, 1) || !vv_op_apply(before, op, &next))
+    if (!vv_events_make(op, &events))
         return VARVE_E_NOMEM;
-    vv_shard_change(kv, shard, hash, before, next, lsn, NULL);
-    return 0;
+    good = vv_shard_reserve(shard, events.count + 1) && (!does_count || vv_op_apply(before, op, &next));
+    if (good) {
+        pthread_mutex_lock(&shard->lock);
+        if (does_count)
+            vv_shard_change_locked(kv, shard, hash, before, next, lsn, NULL);
+        vv_events_put(kv, shard, hash, &events, lsn);
+        pthread_mutex_unlock(&shard->lock);
+    }
+    vv_events_free(&events);
+    return good ? 0 : VARVE_E_NOMEM;
 }
 
 static int apply_record(struct varve_kv *kv, const struct varve_entry *entry, struct varve_error *ret_error)

@@ -66,7 +66,7 @@ static int decide_set(void *arg, const struct vv_entry *now, struct vv_op *op)
 
     if (rc)
         return rc;
-    if (now && now->type == VV_ENTRY_LOCK)
+    if (now && now->type != VV_ENTRY_VALUE)
         return VARVE_E_TYPE;
     op->kind = VV_OP_SET;
     op->value = wish->value;
@@ -174,7 +174,7 @@ static int decide_append(void *arg, const struct vv_entry *now, struct vv_op *op
 
     if (rc)
         return rc;
-    if (now && now->type == VV_ENTRY_LOCK)
+    if (now && now->type != VV_ENTRY_VALUE)
         return VARVE_E_TYPE;
     wish->bytes = wish->value_bytes + (now ? now->value_bytes : 0);
     /* No larger than what a set could have made. */

@@ -9,7 +9,7 @@
  * writer keeps what it replaces, or the view waits for the writer and sees what it has made.
  */
 #include "base/alloc.h"
-#include "kv/engine.h"
+#include "kv/stream.h"
 
 bool vv_shards_init(struct varve_kv *kv)
 {
@@ -74,6 +74,12 @@ bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct v
             return true;
         *ret_next =
             vv_entry_new(op->key, op->key_bytes, before->type, op->expires_us, old, old_bytes, NULL, 0);
+        return *ret_next != NULL;
+    case VV_OP_EVENTS:
+    case VV_OP_TRIM:
+        if (op->kind == VV_OP_TRIM && !before)
+            return true;
+        *ret_next = vv_stream_next(before, op);
         return *ret_next != NULL;
     case VV_OP_DELETE:
     case VV_OP_EXPIRED:
@@ -181,8 +187,14 @@ static void count_change(struct varve_kv *kv, struct vv_shard *shard, const stru
     bump(&shard->bytes, more - less);
     if (expiring)
         bump(&shard->expiring, expiring);
-    if (!before || !next)
-        bump(&shard->count, (uint64_t)(next != NULL) - (uint64_t)(before != NULL));
+    if (!before || !next) {
+        uint8_t type = before ? before->type : next ? next->type : VV_ENTRY_VALUE;
+
+        bump(type == VV_ENTRY_EVENT ? &shard->events : &shard->count,
+             (uint64_t)(next != NULL) - (uint64_t)(before != NULL));
+    }
+    bump(&shard->streams, (uint64_t)(next && next->type == VV_ENTRY_STREAM) -
+                              (uint64_t)(before && before->type == VV_ENTRY_STREAM));
     if (kv->max_memory)
         atomic_fetch_add_explicit(&kv->memory, more - less, memory_order_relaxed);
 }
@@ -197,13 +209,17 @@ void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_
 
     if (next)
         next->version = lsn;
+    if (next && next->type == VV_ENTRY_STREAM)
+        vv_stream_bear(next, lsn);
     if (next && before)
         vv_table_replace(&shard->table, hash, before, next);
     else if (next)
         vv_table_insert(&shard->table, hash, next);
     else if (before)
         vv_table_remove(&shard->table, hash, before);
-    if (!next)
+    if (before && before->type == VV_ENTRY_STREAM)
+        vv_stream_cut(kv, shard, hash, before, next);
+    if (!next && !(before && before->type == VV_ENTRY_EVENT))
         shard->deleted_lsn = lsn;
     count_change(kv, shard, before, next);
     if (looked_at) {

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/crc.h"
 #include "base/error.h"
+#include "kv/stream.h"
 
 enum {
     VERSION = 1,
@@ -343,7 +344,7 @@ int vv_snap_entry(struct vv_snap_block *block, struct vv_entry **ret_entry)
         return VARVE_E_CORRUPT;
     value_bytes = vv_get_u32(at + 16);
     key_bytes = vv_get_u16(at + 20);
-    if (key_bytes == 0 || at[22] > VV_ENTRY_LOCK || left - ENTRY_HEAD < key_bytes ||
+    if (key_bytes == 0 || at[22] > VV_ENTRY_EVENT || left - ENTRY_HEAD < key_bytes ||
         left - ENTRY_HEAD - key_bytes < value_bytes)
         return VARVE_E_CORRUPT;
     e = vv_entry_new(at + ENTRY_HEAD, key_bytes, (enum vv_entry_type)at[22], vv_get_u64(at + 8),
@@ -351,6 +352,10 @@ int vv_snap_entry(struct vv_snap_block *block, struct vv_entry **ret_entry)
     if (!e)
         return VARVE_E_NOMEM;
     e->version = vv_get_u64(at);
+    if (!vv_stream_is_sound(e)) {
+        vv_free(e);
+        return VARVE_E_CORRUPT;
+    }
     block->at += ENTRY_HEAD + key_bytes + value_bytes;
     block->left--;
     *ret_entry = e;

@@ -248,7 +248,7 @@ static int load_entry(struct varve_kv *kv, struct vv_entry *entry)
     int rc = 0;
 
     pthread_mutex_lock(&shard->order);
-    if (vv_table_find(&shard->table, hash, vv_entry_key(entry), entry->key_bytes))
+    if (vv_table_find_same(&shard->table, hash, entry))
         rc = VARVE_E_CORRUPT;
     else if (!vv_shard_reserve(shard, 1))
         rc = VARVE_E_NOMEM;

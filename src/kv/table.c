@@ -90,11 +90,43 @@ struct vv_entry *vv_table_find(const struct vv_table *table, uint64_t hash, cons
             if ((b->slots[s] & ~ADDRESS_MASK) != tag)
                 continue;
             e = slot_entry(b->slots[s]);
-            if (e->key_bytes == key_bytes && memcmp(vv_entry_key(e), key, key_bytes) == 0)
+            if (e->key_bytes == key_bytes && e->type != VV_ENTRY_EVENT &&
+                memcmp(vv_entry_key(e), key, key_bytes) == 0)
                 return e;
         }
     }
     return NULL;
+}
+
+struct vv_entry *vv_table_find_event(const struct vv_table *table, uint64_t hash, const void *key,
+                                     size_t key_bytes, uint64_t position)
+{
+    uint64_t at = vv_hash_event(hash, position), tag = tag_of(at);
+
+    if (table->buckets == 0)
+        return NULL;
+    for (const struct vv_bucket *b = bucket_at(table, index_of(table, at)); b; b = b->more) {
+        for (int s = 0; s < SLOTS && b->slots[s]; s++) {
+            struct vv_entry *e = slot_entry(b->slots[s]);
+
+            if ((b->slots[s] & ~ADDRESS_MASK) == tag && e->type == VV_ENTRY_EVENT &&
+                e->key_bytes == key_bytes + VV_EVENT_POSITION && vv_entry_position(e) == position &&
+                memcmp(vv_entry_key(e), key, key_bytes) == 0)
+                return e;
+        }
+    }
+    return NULL;
+}
+
+struct vv_entry *vv_table_find_same(const struct vv_table *table, uint64_t hash, const struct vv_entry *entry)
+{
+    size_t bytes = entry->key_bytes - (size_t)VV_EVENT_POSITION;
+    const uint8_t *key = vv_entry_key(entry);
+
+    if (entry->type != VV_ENTRY_EVENT)
+        return vv_table_find(table, hash, key, entry->key_bytes);
+    return vv_table_find_event(table, vv_hash(table->secret, key, bytes), key, bytes,
+                               vv_entry_position(entry));
 }
 
 /* -- growing -- */

@@ -43,8 +43,15 @@ void vv_table_init(struct vv_table *table, const uint64_t *secret);
 /* Frees the entries too. */
 void vv_table_free(struct vv_table *table);
 
+/* Never an event. */
 struct vv_entry *vv_table_find(const struct vv_table *table, uint64_t hash, const void *key,
                                size_t key_bytes);
+/* An event of the stream whose key has this hash. */
+struct vv_entry *vv_table_find_event(const struct vv_table *table, uint64_t hash, const void *key,
+                                     size_t key_bytes, uint64_t position);
+/* The entry of the same key, or the same event. */
+struct vv_entry *vv_table_find_same(const struct vv_table *table, uint64_t hash,
+                                    const struct vv_entry *entry);
 
 /* Whether vv_table_reserve would have nothing to do. */
 bool vv_table_has_room(const struct vv_table *table, size_t inserts);
@@ -70,6 +77,10 @@ uint64_t vv_table_walk(const struct vv_table *table, uint64_t place, vv_table_fn
 
 static inline uint64_t vv_table_hash(const struct vv_table *table, const struct vv_entry *entry)
 {
+    if (entry->type == VV_ENTRY_EVENT)
+        return vv_hash_event(vv_hash(table->secret, vv_entry_key(entry),
+                                     entry->key_bytes - (size_t)VV_EVENT_POSITION),
+                             vv_entry_position(entry));
     return vv_hash(table->secret, vv_entry_key(entry), entry->key_bytes);
 }
 

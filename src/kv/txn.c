@@ -13,7 +13,8 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "kv/engine.h"
+#include "kv/stream.h"
+#include "varve/stream.h"
 
 enum {
     INDEX_FIRST = 16
@@ -25,11 +26,16 @@ struct item {
     uint8_t *key;
     uint32_t key_bytes;
     uint64_t depends; /* the record that made it so, or a later one */
-    bool seen_lock;   /* what it saw was a lock */
+    bool seen_other;  /* what it saw was no value: a lock, or a stream */
     bool written;
+    bool tied; /* it may not have changed: it was read, set or deleted, and not only appended to */
+    bool anew; /* its events begin a stream, for it was deleted before */
+    struct vv_gather gather; /* events that are appended to it */
     struct vv_entry *next;   /* written: what it becomes, NULL = deleted; else what it saw, or NULL */
     struct vv_entry *before; /* commit: what stands there */
     struct vv_kept *kept;    /* commit: to hold on to that with */
+    struct vv_events events; /* commit: with the operation that brings them */
+    struct vv_op op;
 };
 
 struct varve_kv_txn {
@@ -60,6 +66,7 @@ static void forget(struct vv_live *live)
     for (size_t i = 0; i < txn->count; i++) {
         vv_free(txn->items[i].key);
         vv_free(txn->items[i].next);
+        vv_gather_free(&txn->items[i].gather);
     }
     vv_free(txn->items);
     vv_free(txn->index);
@@ -162,7 +169,7 @@ static bool look(struct varve_kv_txn *txn, struct item *item)
     if (e && vv_entry_is_over(e, txn->now_us))
         e = NULL;
     if (e) {
-        item->seen_lock = e->type == VV_ENTRY_LOCK;
+        item->seen_other = e->type != VV_ENTRY_VALUE;
         item->next = vv_entry_new(item->key, item->key_bytes, e->type, vv_entry_expires(e), vv_entry_value(e),
                                   e->value_bytes, NULL, 0);
         good = item->next != NULL;
@@ -215,7 +222,10 @@ int varve_kv_txn_get(struct varve_kv_txn *txn, const void *key, size_t key_bytes
     rc = touch(txn, key, key_bytes, &item);
     if (rc == 0) {
         depends = item->written ? 0 : item->depends;
-        if (!item->next)
+        item->tied = true;
+        if (item->gather.bytes || (item->next && item->next->type == VV_ENTRY_STREAM))
+            rc = VARVE_E_TYPE;
+        else if (!item->next)
             rc = VARVE_E_NO_KEY;
         else if (!vv_kv_copy(ret_value, item->next))
             rc = VARVE_E_NOMEM;
@@ -233,7 +243,7 @@ static size_t item_bytes(const struct item *item)
 {
     if (!item->written)
         return 0;
-    return 8 + (size_t)item->key_bytes +
+    return 8 + (size_t)item->key_bytes + item->gather.bytes +
            (item->next ? item->next->value_bytes + vv_entry_key_at(item->next) : 0);
 }
 
@@ -244,7 +254,7 @@ static int change(struct varve_kv_txn *txn, const void *key, size_t key_bytes, s
     uint64_t bytes;
     int rc = touch(txn, key, key_bytes, &item);
 
-    if (rc == 0 && next && item->seen_lock && item->next)
+    if (rc == 0 && next && (item->gather.bytes || (item->seen_other && item->next)))
         rc = VARVE_E_TYPE;
     if (rc) {
         vv_free(next);
@@ -258,8 +268,9 @@ static int change(struct varve_kv_txn *txn, const void *key, size_t key_bytes, s
     }
     txn->bytes = bytes;
     vv_free(item->next);
+    vv_gather_free(&item->gather);
     item->next = next;
-    item->written = true;
+    item->written = item->tied = true;
     return 0;
 }
 
@@ -289,6 +300,50 @@ int varve_kv_txn_delete(struct varve_kv_txn *txn, const void *key, size_t key_by
     if (rc)
         return rc;
     rc = change(txn, key, key_bytes, NULL);
+    vv_live_leave(&txn->live, 0);
+    return rc;
+}
+
+static int gather(struct varve_kv_txn *txn, const void *key, size_t key_bytes, const void *event,
+                  size_t event_bytes)
+{
+    struct item *item;
+    uint64_t bytes;
+    int rc = touch(txn, key, key_bytes, &item);
+
+    if (rc)
+        return rc;
+    if (item->next && (item->written || item->next->type != VV_ENTRY_STREAM)) {
+        item->tied = true; /* for that is told */
+        return VARVE_E_TYPE;
+    }
+    bytes = txn->bytes - item_bytes(item) + 8 + key_bytes + item->gather.bytes +
+            vv_gather_more(&item->gather, event_bytes);
+    if (bytes > txn->kv->record_max)
+        return VARVE_E_TOO_LARGE;
+    item->anew = item->anew || (item->written && item->gather.bytes == 0);
+    if (!vv_gather_add(&item->gather, event, event_bytes))
+        return VARVE_E_NOMEM;
+    txn->bytes = bytes;
+    item->written = true;
+    vv_free(item->next);
+    item->next = NULL;
+    return 0;
+}
+
+int varve_kv_txn_stream_append(struct varve_kv_txn *txn, const void *key, size_t key_bytes, const void *event,
+                               size_t event_bytes)
+{
+    int rc;
+
+    if (key_bytes > VARVE_KV_STREAM_KEY_MAX || (event_bytes > 0 && !event))
+        return VARVE_E_INVALID;
+    if (event_bytes > txn->kv->record_max)
+        return VARVE_E_TOO_LARGE;
+    rc = vv_live_enter(&txn->live);
+    if (rc)
+        return rc;
+    rc = gather(txn, key, key_bytes, event, event_bytes);
     vv_live_leave(&txn->live, 0);
     return rc;
 }
@@ -354,7 +409,10 @@ static int validate(struct varve_kv_txn *txn)
         struct vv_shard *shard = vv_kv_shard(txn->kv, item->hash);
 
         item->before = vv_table_find(&shard->table, item->hash, item->key, item->key_bytes);
-        if ((item->before ? item->before->version : 0) != item->seen)
+        if (item->tied && (item->before ? item->before->version : 0) != item->seen)
+            return VARVE_E_CONFLICT;
+        if (!item->tied && item->gather.bytes && item->before && item->before->type != VV_ENTRY_STREAM &&
+            !vv_entry_is_over(item->before, vv_kv_now(txn->kv)))
             return VARVE_E_CONFLICT;
     }
     return 0;
@@ -369,7 +427,7 @@ static bool reserve_tables(struct varve_kv_txn *txn)
         const struct item *item = &txn->items[i];
         struct vv_shard *shard = vv_kv_shard(txn->kv, item->hash);
 
-        fresh += item->written && item->next && !item->before;
+        fresh += item->events.count + (item->written && item->next && !item->before);
         if (i + 1 < txn->count && vv_kv_shard(txn->kv, txn->items[i + 1].hash) == shard)
             continue;
         if (fresh > 0 && !vv_shard_reserve(shard, fresh))
@@ -390,8 +448,12 @@ static int reserve(struct varve_kv_txn *txn)
 
         if (!item->written)
             continue;
+        item->op = (struct vv_op){.key = item->key, .key_bytes = item->key_bytes};
+        if (item->gather.bytes && !vv_gather_next(txn->kv, &item->gather, item->anew ? NULL : item->before,
+                                                  &item->op, &item->next, &item->events))
+            return VARVE_E_NOMEM;
         before += item->before ? vv_entry_cost(item->before) : 0;
-        after += item->next ? vv_entry_cost(item->next) : 0;
+        after += (item->next ? vv_entry_cost(item->next) : 0) + item->events.cost;
         if (item->before && atomic_load(&txn->kv->view_count) > 0) {
             item->kept = vv_alloc(sizeof *item->kept);
             if (!item->kept || !vv_shard_can_keep(shard))
@@ -412,12 +474,14 @@ static int append(struct varve_kv_txn *txn, uint64_t *ret_lsn)
     if (!memory)
         return VARVE_E_NOMEM;
     for (size_t i = 0; i < txn->count; i++) {
-        const struct item *item = &txn->items[i];
+        struct item *item = &txn->items[i];
         struct vv_op op = {.kind = VV_OP_DELETE, .key = item->key, .key_bytes = item->key_bytes};
 
         if (!item->written || (!item->next && !item->before))
             continue;
-        if (item->next) {
+        if (item->gather.bytes) {
+            op = item->op;
+        } else if (item->next) {
             op.kind = VV_OP_SET;
             op.expires_us = vv_entry_expires(item->next);
             op.value = vv_entry_value(item->next);
@@ -446,6 +510,7 @@ static void apply(struct varve_kv_txn *txn, uint64_t lsn)
             continue;
         vv_shard_change_locked(txn->kv, vv_kv_shard(txn->kv, item->hash), item->hash, item->before,
                                item->next, lsn, item->kept);
+        vv_events_put(txn->kv, vv_kv_shard(txn->kv, item->hash), item->hash, &item->events, lsn);
         item->next = NULL;
         item->kept = NULL;
     }
@@ -473,8 +538,15 @@ static int commit(struct varve_kv_txn *txn, uint64_t *ret_lsn)
     set_inflight(txn, 0);
     each_order(txn, pthread_mutex_unlock);
     for (size_t i = 0; i < txn->count; i++) {
-        vv_free(txn->items[i].kept);
-        txn->items[i].kept = NULL;
+        struct item *item = &txn->items[i];
+
+        vv_free(item->kept);
+        item->kept = NULL;
+        vv_events_free(&item->events);
+        if (item->gather.bytes) {
+            vv_free(item->next); /* made for this attempt */
+            item->next = NULL;
+        }
     }
     return rc;
 }

@@ -10,7 +10,7 @@
  * accepts nothing more: what is in memory and will never be durable is told to nobody in the modes that wait.
  */
 #include "base/alloc.h"
-#include "kv/engine.h"
+#include "kv/stream.h"
 
 uint64_t vv_kv_now(struct varve_kv *kv)
 {
@@ -61,15 +61,21 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
 {
     struct vv_entry *next = NULL;
     struct vv_kept *kept = NULL;
+    struct vv_events events;
     int rc = VARVE_E_NOMEM;
 
     if (vv_op_bytes(op) > kv->record_max)
         return VARVE_E_TOO_LARGE;
     if (!vv_op_apply(before, op, &next))
         return VARVE_E_NOMEM;
-    if (next && !vv_kv_has_memory(kv, before ? vv_entry_cost(before) : 0, vv_entry_cost(next))) {
+    if (!vv_events_make(op, &events)) {
         vv_free(next);
-        return VARVE_E_MEMORY;
+        return VARVE_E_NOMEM;
+    }
+    if (next &&
+        !vv_kv_has_memory(kv, before ? vv_entry_cost(before) : 0, vv_entry_cost(next) + events.cost)) {
+        rc = VARVE_E_MEMORY;
+        goto out;
     }
     atomic_store(&shard->inflight, varve_last_lsn(kv->log) + 1);
     if (before && atomic_load(&kv->view_count) > 0) {
@@ -77,16 +83,20 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
         if (!kept || !vv_shard_can_keep(shard))
             goto out;
     }
-    if (next && !before && !vv_shard_reserve(shard, 1))
+    if (next && (!before || events.count) && !vv_shard_reserve(shard, events.count + 1))
         goto out;
     rc = append(kv, op, ret_lsn);
     if (rc)
         goto out;
-    vv_shard_change(kv, shard, hash, before, next, *ret_lsn, kept);
+    pthread_mutex_lock(&shard->lock);
+    vv_shard_change_locked(kv, shard, hash, before, next, *ret_lsn, kept);
+    vv_events_put(kv, shard, hash, &events, *ret_lsn);
+    pthread_mutex_unlock(&shard->lock);
     next = NULL;
     kept = NULL;
 out:
     atomic_store(&shard->inflight, 0);
+    vv_events_free(&events);
     vv_free(next);
     vv_free(kept);
     return rc;

@@ -18,6 +18,7 @@
 
 #include "lib/rng.h"
 #include "lib/store.h"
+#include "varve/stream.h"
 
 enum {
     ACCOUNTS = 20,
@@ -112,6 +113,44 @@ static void *run_auditor(void *arg)
     return NULL;
 }
 
+struct run_of {
+    uint64_t expected;
+    bool broken;
+};
+
+/* Positions follow on each other, but where those in between were trimmed or a stream began anew. */
+static int follow(void *arg, const struct varve_kv_event *e)
+{
+    struct run_of *r = arg;
+    r->broken |= r->expected != 0 && e->position < r->expected;
+    r->broken |= e->bytes != sizeof e->position && e->bytes != 0;
+    r->expected = e->position + 1;
+    return 0;
+}
+
+static int use_stream(struct shared *sh, struct test_rng *rng)
+{
+    const struct varve_kv_write h = {.size = sizeof h, .flags = VARVE_KV_NO_WAIT};
+    struct varve_kv_stream stream = {.size = sizeof stream};
+    struct run_of run = {.expected = 0};
+    char name[32];
+    size_t bytes = (size_t)snprintf(name, sizeof name, "stream %u", (unsigned)test_rng_below(rng, 3));
+    uint64_t chance = test_rng_below(rng, 40);
+    int rc;
+    if (chance == 0)
+        return varve_kv_delete(sh->s.kv, name, bytes, &h, NULL);
+    if (chance > 3)
+        return varve_kv_stream_append(sh->s.kv, name, bytes, &chance, sizeof chance, &h, NULL, NULL);
+    if (chance == 1) {
+        rc = varve_kv_stream_get(sh->s.kv, name, bytes, &stream);
+        return rc ? rc
+                  : varve_kv_stream_trim(sh->s.kv, name, bytes, (stream.first + stream.next) / 2, &h, NULL);
+    }
+    rc = varve_kv_stream_range(sh->s.kv, name, bytes, 0, VARVE_KV_STREAM_END, 0, follow, &run, NULL);
+    atomic_fetch_add(&sh->wrong, run.broken);
+    return rc;
+}
+
 static void *run_writer(void *arg)
 {
     struct shared *sh = arg;
@@ -123,7 +162,8 @@ static void *run_writer(void *arg)
         char name[32];
         size_t bytes = (size_t)snprintf(name, sizeof name, "key %u", (unsigned)test_rng_below(&rng, 500));
         uint64_t chance = test_rng_below(&rng, 8);
-        int rc = 0;
+        int rc = use_stream(sh, &rng);
+        atomic_fetch_add(&sh->wrong, rc != 0 && rc != VARVE_E_NO_KEY && rc != VARVE_E_INVALID);
         h.expires_us = chance == 0 ? 1 : 0;
         if (chance < 3)
             rc = varve_kv_set(sh->s.kv, name, bytes, name, bytes, &h, NULL);
@@ -165,8 +205,8 @@ static void test_kv_threads__all_at_once(void **state)
 {
     static struct shared sh;
     uint8_t before[VARVE_KV_DIGEST_BYTES], after[VARVE_KV_DIGEST_BYTES];
-    void *(*const others[])(void *) = {run_auditor, run_writer, run_scanner};
-    pthread_t movers[MOVERS], threads[3];
+    void *(*const others[])(void *) = {run_auditor, run_writer, run_writer, run_scanner};
+    pthread_t movers[MOVERS], threads[4];
     (void)state;
     store_start(&sh.s);
     for (unsigned i = 0; i < ACCOUNTS; i++) {
@@ -175,14 +215,14 @@ static void test_kv_threads__all_at_once(void **state)
         (void)snprintf(text, sizeof text, "%d", EACH);
         store_set(&sh.s, name, text);
     }
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, others[i], &sh), 0);
     for (unsigned i = 0; i < MOVERS; i++)
         assert_int_equal(pthread_create(&movers[i], NULL, run_mover, &sh), 0);
     for (unsigned i = 0; i < MOVERS; i++)
         assert_int_equal(pthread_join(movers[i], NULL), 0);
     atomic_store(&sh.stop, true);
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 4; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(atomic_load(&sh.wrong), 0);
     assert_true(atomic_load(&sh.moved) > 0 && atomic_load(&sh.looked) > 0);

@@ -78,6 +78,46 @@ expect 0 "$VARVE" kv --at now store count
 expect 0 "$VARVE" kv --at 2020-01-01 store count
 expect_equal 0 "$(cat out)"
 
+# ---- streams ----
+
+expect 2 "$VARVE" kv streams append orders
+expect_text err 'KEY and EVENT are needed'
+expect 2 "$VARVE" kv streams range orders 0
+expect 2 "$VARVE" kv streams range orders 3 2
+expect_text err 'a position is a number from 1 on'
+expect 2 "$VARVE" kv streams range orders 1 2 3
+expect 2 "$VARVE" kv streams trim orders
+for event in placed paid sent; do
+    expect 0 "$VARVE" kv streams append orders "$event"
+done
+expect_equal 3 "$(cat out)"
+expect 0 "$VARVE" kv streams range orders
+expect_equal "1 placed 2 paid 3 sent" "$(xargs <out)"
+expect 0 "$VARVE" kv --limit 1 streams range orders 2 3
+expect_equal "2 paid" "$(xargs <out)"
+expect 0 "$VARVE" kv --json streams range orders 3
+expect_equal 3 "$(field out position)"
+expect 3 "$VARVE" kv streams get orders
+expect_text err 'VARVE_E_TYPE|something of another kind'
+expect 3 "$VARVE" kv streams set orders x
+expect 3 "$VARVE" kv streams trim orders 5
+expect_text err 'has no position 5 yet'
+expect 0 "$VARVE" kv streams trim orders 2
+expect 0 "$VARVE" kv streams scan
+expect_text out '^orders.\(2 events from 2 on\)$'
+expect 0 "$VARVE" kv --json streams scan
+expect_equal 4 "$(field out next)"
+expect 0 "$VARVE" kv streams stat
+expect_text out '^streams +1 of them, with 2 events$'
+expect 0 "$VARVE" kv streams history orders
+expect_equal "event event event trim" "$(cut -f 4 out | xargs)"
+expect_equal "1 2 3 2" "$(cut -f 6 out | xargs)"
+expect 0 "$VARVE" kv --at 3 streams range orders
+expect_equal 3 "$(wc -l <out)"
+expect 0 "$VARVE" snapshot streams create
+expect 0 "$VARVE" kv streams range orders
+expect_equal "2 paid 3 sent" "$(xargs <out)"
+
 # ---- snapshots ----
 
 expect 0 "$VARVE" snapshot store

@@ -22,8 +22,9 @@ enum {
     STATES_OF_TRACE = 150,
     WHY = 640,
     VALUE_MAX = 12000,
-    NUMBERS = 5, /* the first keys hold numbers, */
-    LOCKS = 10,  /* those up to here locks */
+    NUMBERS = 5,  /* the first keys hold numbers, */
+    LOCKS = 10,   /* those up to here locks, */
+    STREAMS = 14, /* those up to here streams */
 };
 
 struct scenario {
@@ -131,6 +132,26 @@ static int call_value(struct worker *w, struct model_call *call, const char *nam
     return varve_kv_set(w->run->kv, name, bytes, w->value, call->bytes, NULL, &call->lsn);
 }
 
+static int call_stream(struct worker *w, struct model_call *call, const char *name, size_t bytes)
+{
+    struct varve_kv_stream stream = {.size = sizeof stream};
+    uint64_t chance = test_rng_below(&w->rng, 10);
+    int rc;
+    if (chance == 0) {
+        call->kind = MODEL_DELETE;
+        return varve_kv_delete(w->run->kv, name, bytes, NULL, &call->lsn);
+    }
+    if (chance <= 2) {
+        call->kind = MODEL_TRIM;
+        rc = varve_kv_stream_get(w->run->kv, name, bytes, &stream);
+        call->number = rc == 0 ? test_rng_range(&w->rng, stream.first, stream.next) : 0;
+        return rc != 0 ? rc : varve_kv_stream_trim(w->run->kv, name, bytes, call->number, NULL, &call->lsn);
+    }
+    call->kind = MODEL_EVENT;
+    new_value(w, call);
+    return varve_kv_stream_append(w->run->kv, name, bytes, w->value, call->bytes, NULL, NULL, &call->lsn);
+}
+
 /* Several keys at once; reads one of them first, so that it may lose against another. */
 static int call_transaction(struct worker *w, struct model_call *calls, size_t *ret_count)
 {
@@ -147,6 +168,12 @@ static int call_transaction(struct worker *w, struct model_call *calls, size_t *
         *call = (struct model_call){.kind = MODEL_SET};
         call->key = LOCKS + (first + (unsigned)i) % (MODEL_KEYS - LOCKS);
         size_t bytes = model_key(call->key, name);
+        if (call->key < STREAMS) {
+            call->kind = MODEL_EVENT;
+            new_value(w, call);
+            rc = varve_kv_txn_stream_append(txn, name, bytes, w->value, call->bytes);
+            continue;
+        }
         int found = varve_kv_txn_get(txn, name, bytes, &value);
         new_value(w, call);
         if (found != 0 || test_rng_once_in(&w->rng, 2)) {
@@ -194,12 +221,14 @@ static void call_one(struct worker *w)
     } else {
         calls[0].key = (unsigned)test_rng_below(&w->rng, MODEL_KEYS);
         size_t bytes = model_key(calls[0].key, name);
-        rc = calls[0].key < NUMBERS ? call_number(w, calls, name, bytes)
-             : calls[0].key < LOCKS ? call_lock(w, calls, name, bytes)
-                                    : call_value(w, calls, name, bytes);
+        rc = calls[0].key < NUMBERS   ? call_number(w, calls, name, bytes)
+             : calls[0].key < LOCKS   ? call_lock(w, calls, name, bytes)
+             : calls[0].key < STREAMS ? call_stream(w, calls, name, bytes)
+                                      : call_value(w, calls, name, bytes);
     }
     if (rc != 0) {
-        assert(rc == VARVE_E_NO_KEY || rc == VARVE_E_CONFLICT || rc == VARVE_E_TOO_LARGE);
+        assert(rc == VARVE_E_NO_KEY || rc == VARVE_E_INVALID || rc == VARVE_E_CONFLICT ||
+               rc == VARVE_E_TOO_LARGE);
         return;
     }
     model_note(&w->run->model, calls, count);

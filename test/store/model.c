@@ -65,10 +65,13 @@ void model_seal(struct model *model)
 
 /* A key as it should be. */
 struct expected {
-    bool there, is_lock, met;
+    bool there, is_lock, is_stream, met;
     uint64_t version;
     unsigned char *value;
     size_t bytes;
+    struct model_call *events; /* of a stream, from position 1 on */
+    size_t next, room;         /* how many, and for how many there is room */
+    size_t first;              /* so many of them were trimmed */
 };
 
 static void set_value(struct expected *e, const void *value, size_t bytes)
@@ -98,6 +101,17 @@ static void append_value(struct expected *e, const struct model_call *call)
     e->is_lock = false;
 }
 
+static void add_event(struct expected *e, const struct model_call *call)
+{
+    if (!e->there) {
+        e->first = e->next = 0;
+    }
+    e->events = crash_grow(e->events, &e->room, e->next + 1, sizeof *e->events);
+    e->events[e->next++] = *call;
+    e->bytes = 0;
+    e->there = e->is_stream = true;
+}
+
 static void apply(struct expected *e, const struct model_call *call)
 {
     char text[32];
@@ -106,7 +120,13 @@ static void apply(struct expected *e, const struct model_call *call)
     e->version = call->lsn;
     switch (call->kind) {
     case MODEL_DELETE:
-        e->there = e->is_lock = false;
+        e->there = e->is_lock = e->is_stream = false;
+        return;
+    case MODEL_EVENT:
+        add_event(e, call);
+        return;
+    case MODEL_TRIM:
+        e->first = call->number - 1 > e->first ? call->number - 1 : e->first;
         return;
     case MODEL_APPEND:
         append_value(e, call);
@@ -132,10 +152,52 @@ static void apply(struct expected *e, const struct model_call *call)
 }
 
 struct judge {
+    struct varve_kv *kv;
+    const struct expected *stream; /* that is looked at, from here on */
+    size_t position;
     struct expected keys[MODEL_KEYS];
     char *why;
     size_t room;
 };
+
+static int judge_event(void *arg, const struct varve_kv_event *event)
+{
+    struct judge *j = arg;
+    const struct model_call *call = &j->stream->events[j->position];
+    unsigned char *value;
+    bool good;
+    j->position++;
+    if (j->position > j->stream->next || event->position != j->position || event->lsn != call->lsn ||
+        event->bytes != call->bytes) {
+        return 1;
+    }
+    value = crash_need(call->bytes + 1);
+    model_value(call->number, value, call->bytes);
+    good = memcmp(value, event->data, call->bytes) == 0;
+    free(value);
+    return good ? 0 : 1;
+}
+
+/* Its events, one by one. */
+static int judge_stream(struct judge *j, const struct expected *e, const struct varve_kv_entry *entry)
+{
+    int rc;
+    j->stream = e;
+    j->position = e->first;
+    rc = entry->first != e->first + 1 || entry->next != e->next + 1;
+    if (rc == 0) {
+        rc = varve_kv_stream_range(j->kv, entry->key, entry->key_bytes, 0, VARVE_KV_STREAM_END, 0,
+                                   judge_event, j, NULL);
+    }
+    if (rc != 0 || j->position != e->next) {
+        (void)snprintf(j->why, j->room,
+                       "%.*s: events %" PRIu64 " to %" PRIu64 ", wrong at %zu; should be %zu to %zu",
+                       (int)entry->key_bytes, (const char *)entry->key, entry->first, entry->next - 1,
+                       j->position, e->first + 1, e->next);
+        return 1;
+    }
+    return 0;
+}
 
 static int judge_entry(void *arg, const struct varve_kv_entry *entry)
 {
@@ -150,7 +212,8 @@ static int judge_entry(void *arg, const struct varve_kv_entry *entry)
         return 1;
     }
     e = &j->keys[key];
-    if (!e->there || e->met || e->is_lock != (entry->is_lock != 0) || e->version != entry->version ||
+    if (!e->there || e->met || e->is_lock != (entry->is_lock != 0) ||
+        e->is_stream != (entry->is_stream != 0) || e->version != entry->version ||
         e->bytes != entry->value_bytes || memcmp(e->value, entry->value, e->bytes) != 0) {
         (void)snprintf(j->why, j->room,
                        "key %u: version %" PRIu64 ", %zu bytes; should be %s, version %" PRIu64 ", %zu bytes",
@@ -159,7 +222,7 @@ static int judge_entry(void *arg, const struct varve_kv_entry *entry)
         return 1;
     }
     e->met = true;
-    return 0;
+    return e->is_stream ? judge_stream(j, e, entry) : 0;
 }
 
 static bool judge_all(struct judge *j, struct varve_kv *kv)
@@ -194,7 +257,7 @@ static bool is_left_out(const struct model *model, size_t i, size_t end, enum mo
 bool model_judge(struct model *model, struct varve_kv *kv, uint64_t last_lsn, uint64_t moment,
                  enum model_tooth tooth, char *ret_why, size_t room)
 {
-    struct judge j = {.why = ret_why, .room = room};
+    struct judge j = {.kv = kv, .why = ret_why, .room = room};
     size_t end = 0;
     bool good;
     for (size_t i = 0; i < model->ack_count; i++) {
@@ -213,13 +276,15 @@ bool model_judge(struct model *model, struct varve_kv *kv, uint64_t last_lsn, ui
         if (!is_left_out(model, i, end, tooth)) {
             apply(e, &model->calls[i]);
         }
-        if (tooth == MODEL_TOOTH_TWICE && model->calls[i].kind == MODEL_APPEND) {
+        if (tooth == MODEL_TOOTH_TWICE &&
+            (model->calls[i].kind == MODEL_APPEND || model->calls[i].kind == MODEL_EVENT)) {
             apply(e, &model->calls[i]);
         }
     }
     good = judge_all(&j, kv);
     for (unsigned i = 0; i < MODEL_KEYS; i++) {
         free(j.keys[i].value);
+        free(j.keys[i].events);
     }
     return good;
 }

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "crash/trace.h"
-#include "varve/kv.h"
+#include "varve/stream.h"
 
 enum {
     MODEL_KEYS = 40
@@ -23,6 +23,8 @@ enum model_kind {
     MODEL_APPEND,
     MODEL_ADD,
     MODEL_LOCK,
+    MODEL_EVENT,
+    MODEL_TRIM,
 };
 
 /* One key of one call; those of a transaction have one LSN. */
@@ -30,7 +32,7 @@ struct model_call {
     uint64_t lsn;
     unsigned key;
     enum model_kind kind;
-    uint64_t number; /* what its value is made of; ADD: the delta */
+    uint64_t number; /* what its value is made of; ADD: the delta; TRIM: the position */
     size_t bytes;
 };
 
@@ -49,7 +51,7 @@ struct model {
 enum model_tooth {
     MODEL_TOOTH_NONE,
     MODEL_TOOTH_LOSES,  /* the last call is forgotten */
-    MODEL_TOOTH_TWICE,  /* an append happens twice */
+    MODEL_TOOTH_TWICE,  /* an append, of bytes or of an event, happens twice */
     MODEL_TOOTH_HALVES, /* the last key of a transaction is forgotten */
     MODEL_TOOTH_ACKS,   /* what never was is taken for acknowledged */
     MODEL_TOOTH_COUNT,
