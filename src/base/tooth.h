@@ -28,7 +28,12 @@
     X(NOT_WRITTEN_AGAIN)      /* what opening found is built on without being made durable */      \
     X(EARLIER_SEGMENT_WINS)   /* frames that a later segment supersedes are read */                \
     X(READ_ERROR_IS_END)      /* what cannot be read is taken for zeros */                         \
-    X(LENGTH_TRUSTED)         /* a frame may be longer than what holds it */
+    X(LENGTH_TRUSTED)         /* a frame may be longer than what holds it */                       \
+    X(KV_DECIDED_TOO_EARLY)   /* a key may change between a decision about it and its effect */    \
+    X(KV_READS_UNCHECKED)     /* a commit looks at the keys only that it writes */                 \
+    X(KV_VIEW_TOO_NEW)        /* a view does not wait for writers whose records it has to see */   \
+    X(KV_NOT_KEPT)            /* what a view may look at is not kept */                            \
+    X(KV_HALF_SHOWN)          /* a transaction's keys change one by one */
 
 enum vv_tooth {
 #define VV_TOOTH_ENUM(name) VV_TOOTH_##name,

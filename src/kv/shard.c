@@ -9,6 +9,7 @@
  * writer keeps what it replaces, or the view waits for the writer and sees what it has made.
  */
 #include "base/alloc.h"
+#include "base/tooth.h"
 #include "kv/stream.h"
 
 bool vv_shards_init(struct varve_kv *kv)
@@ -207,6 +208,8 @@ void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_
      * will look at this record or a later one. */
     bool looked_at = before && kept && shard->kept && atomic_load(&kv->oldest_view) < lsn;
 
+    looked_at = looked_at && !VV_TOOTH(KV_NOT_KEPT);
+
     if (next)
         next->version = lsn;
     if (next && next->type == VV_ENTRY_STREAM)
@@ -284,7 +287,7 @@ void vv_view_open(struct varve_kv *kv, struct vv_view *view)
     pthread_mutex_unlock(&kv->views_lock);
     /* First those who may not know of this view, whatever their LSN; then those who belong to it. */
     wait_out(kv, UINT64_MAX);
-    uint64_t lsn = vv_kv_quiet(kv);
+    uint64_t lsn = VV_TOOTH(KV_VIEW_TOO_NEW) ? varve_last_lsn(kv->log) : vv_kv_quiet(kv);
     pthread_mutex_lock(&kv->views_lock);
     view->lsn = lsn;
     find_oldest(kv);

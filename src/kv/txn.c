@@ -10,9 +10,11 @@
  * compares. What was seen as absent and is absent counts as unchanged.
  */
 #include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/tooth.h"
 #include "kv/stream.h"
 #include "varve/stream.h"
 
@@ -409,6 +411,8 @@ static int validate(struct varve_kv_txn *txn)
         struct vv_shard *shard = vv_kv_shard(txn->kv, item->hash);
 
         item->before = vv_table_find(&shard->table, item->hash, item->key, item->key_bytes);
+        if (VV_TOOTH(KV_READS_UNCHECKED) && !item->written)
+            continue;
         if (item->tied && (item->before ? item->before->version : 0) != item->seen)
             return VARVE_E_CONFLICT;
         if (!item->tied && item->gather.bytes && item->before && item->before->type != VV_ENTRY_STREAM &&
@@ -502,19 +506,23 @@ static int append(struct varve_kv_txn *txn, uint64_t *ret_lsn)
 /* Under the locks of all: who has read one of its keys as it is now finds the others so too. */
 static void apply(struct varve_kv_txn *txn, uint64_t lsn)
 {
-    each_lock(txn, pthread_mutex_lock);
+    if (!VV_TOOTH(KV_HALF_SHOWN))
+        each_lock(txn, pthread_mutex_lock);
     for (size_t i = 0; i < txn->count; i++) {
         struct item *item = &txn->items[i];
 
         if (!item->written || (!item->next && !item->before))
             continue;
-        vv_shard_change_locked(txn->kv, vv_kv_shard(txn->kv, item->hash), item->hash, item->before,
-                               item->next, lsn, item->kept);
+        (VV_TOOTH(KV_HALF_SHOWN) ? vv_shard_change : vv_shard_change_locked)(
+            txn->kv, vv_kv_shard(txn->kv, item->hash), item->hash, item->before, item->next, lsn, item->kept);
         vv_events_put(txn->kv, vv_kv_shard(txn->kv, item->hash), item->hash, &item->events, lsn);
         item->next = NULL;
         item->kept = NULL;
+        if (VV_TOOTH(KV_HALF_SHOWN))
+            (void)sched_yield();
     }
-    each_lock(txn, pthread_mutex_unlock);
+    if (!VV_TOOTH(KV_HALF_SHOWN))
+        each_lock(txn, pthread_mutex_unlock);
 }
 
 /* live.lock is held. */
@@ -533,6 +541,8 @@ static int commit(struct varve_kv_txn *txn, uint64_t *ret_lsn)
         rc = reserve(txn);
     if (rc == 0)
         rc = append(txn, ret_lsn);
+    if (VV_TOOTH(KV_VIEW_TOO_NEW))
+        (void)sched_yield(); /* so that the moment is met more often */
     if (rc == 0)
         apply(txn, *ret_lsn);
     set_inflight(txn, 0);

@@ -9,7 +9,10 @@
  * append that fails leaves nothing anywhere. From the append on nothing fails but the disk, and then the log
  * accepts nothing more: what is in memory and will never be durable is told to nobody in the modes that wait.
  */
+#include <sched.h>
+
 #include "base/alloc.h"
+#include "base/tooth.h"
 #include "kv/stream.h"
 
 uint64_t vv_kv_now(struct varve_kv *kv)
@@ -129,6 +132,12 @@ int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wa
     now = before && (before->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(before, vv_kv_now(kv)) ? NULL
                                                                                                   : before;
     rc = decide(arg, now, &op);
+    if (VV_TOOTH(KV_DECIDED_TOO_EARLY)) {
+        pthread_mutex_unlock(&shard->order);
+        (void)sched_yield();
+        pthread_mutex_lock(&shard->order);
+        before = vv_table_find(&shard->table, hash, key, key_bytes);
+    }
     if (rc == 0)
         rc = update(kv, shard, hash, before, &op, &lsn);
     pthread_mutex_unlock(&shard->order);

@@ -18,6 +18,7 @@ instrument() {
     case $program in
     model) set -- "$@" --histories "$((size * 2))" ;;
     crash) set -- "$@" --states "$((size * 100))" --keep state ;;
+    order) set -- "$@" --histories "$((size * 2))" ;;
     esac
     timeout 100 "$programs/varve_${program}_teeth" "$@" >out 2>&1
 }
