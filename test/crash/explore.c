@@ -31,11 +31,12 @@ static void say_where(int sig)
 VARVE_PRINTF(1, 2)
 static void watch(const char *fmt, ...)
 {
+    const struct sigaction action = {.sa_handler = say_where};
     va_list args;
     va_start(args, fmt);
     (void)vsnprintf(at_now, sizeof at_now, fmt, args);
     va_end(args);
-    (void)signal(SIGALRM, say_where);
+    (void)sigaction(SIGALRM, &action, NULL);
     (void)alarm(WATCHDOG_SECONDS);
 }
 

@@ -231,7 +231,7 @@ static uint64_t try_all(unsigned crowds, unsigned cpus)
     return orders;
 }
 
-static void test_crowd_order__everybody_is_woken(void **state)
+static void test_crowd_steps__everybody_is_woken(void **state)
 {
     (void)state;
     uint64_t orders = 0;
@@ -247,7 +247,7 @@ static void test_crowd_order__everybody_is_woken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crowd_order__everybody_is_woken),
+        cmocka_unit_test(test_crowd_steps__everybody_is_woken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
