@@ -10,12 +10,15 @@
 #define KEY_JSON       (CLI_LONG + 1)
 #define KEY_NO_RECORDS (CLI_LONG + 2)
 #define KEY_POLICY     (CLI_LONG + 3)
+#define KEY_OPERATIONS (CLI_LONG + 4)
 
 /* Ends the walk: the output failed. No code of the library's, which are negative. */
 #define DUMP_STOP 1000
 
 static const struct cli_option dump_options[] = {
     {KEY_HEX, "hex", NULL, "the payloads too, in hexadecimal"},
+    {KEY_OPERATIONS, "operations", NULL,
+     "what the records say too: operations of a\nkey-value engine, and of the formats that have\nsome"},
     {KEY_NO_RECORDS, "no-records", NULL, "segments and frames only"},
     KEYING_OPTIONS,
     FORMATS_OPTION,
@@ -133,6 +136,8 @@ static int dump_run(const struct cli_command *command, int argc, char **argv)
             continue;
         if (key == KEY_HEX)
             walk.dump.hex = true;
+        else if (key == KEY_OPERATIONS)
+            walk.dump.operations = true;
         else if (key == KEY_JSON)
             walk.json = true;
         else if (key == KEY_NO_RECORDS)
@@ -146,6 +151,8 @@ static int dump_run(const struct cli_command *command, int argc, char **argv)
         return cli.exit_code;
     if (walk.dump.hex && !walk.visitor.record)
         return say_usage("--hex and --no-records exclude each other");
+    if (walk.dump.operations && !walk.visitor.record)
+        return say_usage("--operations and --no-records exclude each other");
     if (!out_open(&walk.dump.out))
         return EXIT_FAILED;
     walk.visitor.keys = keying_keys();

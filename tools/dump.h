@@ -12,6 +12,7 @@
 struct dump {
     struct out out;
     bool hex;
+    bool operations;
     bool damaged;
     uint64_t segment;                  /* where the walk is */
     uint64_t frame_offset;             /* likewise; of no meaning where there are no frames */

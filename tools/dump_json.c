@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* varve dump --json: one object a line, "kind" first. */
-#include "dump.h"
+#include "dump_says.h"
 #include "json.h"
 
 static void dump_json_begin(struct json *json, struct dump *dump, const char *kind)
@@ -106,6 +106,8 @@ void dump_json_record(struct dump *dump, const struct varve_record_info *record)
     json_number(&json, "bytes", record->data_bytes);
     json_hex32(&json, "crc_stored", record->crc_stored);
     json_hex32(&json, "crc_computed", record->crc_computed);
+    if (dump->operations)
+        dump_says(dump, &json, record);
     if (dump->hex && record->data)
         json_hex_bytes(&json, "hex", record->data, record->data_bytes);
     dump_json_end(&json);

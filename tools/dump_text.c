@@ -2,7 +2,7 @@
 /* varve dump, for people. */
 #include <inttypes.h>
 
-#include "dump.h"
+#include "dump_says.h"
 #include "term.h"
 #include "when.h"
 
@@ -148,6 +148,8 @@ void dump_text_record(struct dump *dump, const struct varve_record_info *record)
     if (record->reason)
         out_print(&dump->out, "  %s", record->reason);
     dump_text_state(dump, record->sound, record->sound ? "sound" : "damaged");
+    if (dump->operations)
+        dump_says(dump, NULL, record);
     if (dump->hex && record->data)
         dump_text_hex(&dump->out, record->data, record->data_bytes);
 }

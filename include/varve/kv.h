@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "varve/cursor.h"
 #include "varve/error.h"
 #include "varve/export.h"
 #include "varve/log.h"
@@ -283,6 +284,18 @@ typedef int (*varve_kv_change_fn)(void *arg, const struct varve_kv_change *chang
  */
 VARVE_API int varve_kv_history(struct varve_log *log, const void *key, size_t key_bytes,
                                varve_kv_change_fn fn, void *arg, struct varve_error *ret_error);
+
+/* As varve_kv_change_fn, with the key. */
+typedef int (*varve_kv_operation_fn)(void *arg, const void *key, size_t key_bytes,
+                                     const struct varve_kv_change *change);
+
+/*
+ * Gives what one record of an engine's log did, in its order; of the record data, type, lsn, time_us and
+ * txn_id are used. What is given points into its data. Changes nothing. Any thread. Errors: CORRUPT (it is no
+ * record of the engine; then nothing was given).
+ */
+VARVE_API int varve_kv_operations(const struct varve_entry *record, varve_kv_operation_fn fn, void *arg,
+                                  struct varve_error *ret_error);
 
 #define VARVE_KV_DIGEST_BYTES 32
 

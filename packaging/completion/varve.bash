@@ -57,7 +57,7 @@ _varve_options() {
         ;;
     cat) echo "--from --to --policy --format $emit $keys" ;;
     tail) echo "--lines --follow --policy --format $emit $keys" ;;
-    dump) echo "--hex --no-records --json --policy --format $keys" ;;
+    dump) echo "--hex --operations --no-records --json --policy --format $keys" ;;
     verify) echo "--strict --quiet --json --policy --format $keys" ;;
     stat) echo "--json --watch --health --interval --policy --format" ;;
     formats) echo "--json" ;;

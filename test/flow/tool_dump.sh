@@ -129,6 +129,28 @@ flip "$(segment_file damaged 1)" $(($(nth log frame offset 5) + 24))
 expect 1 "$VARVE" dump damaged
 expect_text out '^    record 103 @.*  sound$'
 
+# ---- what the records of other formats say ----
+
+samples=$VARVE_SOURCE/test/golden/data/samples
+says() {
+    expect 0 "$VARVE" dump --operations "$samples/$1/db"
+    expect_text out "$2"
+}
+says aero/a-small '^      delete  collection "users"  document "u0"  schema "user_schema"  schema_version'
+says aero/a-small '^      insert  .*  body "\\x1d"$'
+says dbkv/a-small '^      set  key "k1"  kind bytes  value "\\x1d"$'
+says lfwal/a-small '^      insert  tx 1  key "k0"  value ""$'
+says lfwal/a-small '^      commit  tx 1$'
+says stra/a-small '^      put  entity kv  run 12[0-9a-f]{30}  name "key-2"  version 30  value '
+says stra/a-small '^      no operation: not a writeset$'
+says wlog/a-txn '^      add-posting  transaction [0-9a-f]{32}  document .*  start 0  length 100  floats 3$'
+says wlog/a-small '^      no operation: not a transaction$'
+expect 0 "$VARVE" dump --operations --json "$samples/lfwal/a-small/db"
+expect_text out '"operations":\[\{"what":"insert","tx":1,"key":\{"encoding":"utf-8","data":"k0"\}'
+expect 0 "$VARVE" dump --operations log
+expect_text out '^      no operation: '
+expect 2 "$VARVE" dump --operations --no-records log
+
 # ---- what is no log ----
 
 expect 3 "$VARVE" dump lines

@@ -147,6 +147,19 @@ expect 0 "$VARVE" kv store digest
 expect_same after out
 expect_text err 'a snapshot is passed over'
 
+# What its records say.
+expect 0 "$VARVE" kv told set key 'a "value"' --expire 7d
+expect 0 "$VARVE" kv told append events one
+expect 0 "$VARVE" kv told trim events 2
+expect 0 "$VARVE" kv told del key
+expect 0 "$VARVE" dump --operations told
+expect_text out '^      set  key "key"  value "a \\"value\\""  expires 20[0-9-]*T'
+expect_text out '^      event  key "events"  position 1  value "one"$'
+expect_text out '^      trim  key "events"  position 2$'
+expect_text out '^      delete  key "key"$'
+expect 0 "$VARVE" dump --operations --json told
+expect_text out '"operations":\[\{"what":"delete","key":\{"encoding":"utf-8","data":"key"\}\}\]'
+
 # A log that is none of the engine's.
 echo line | "$VARVE" append -q plain
 expect 1 "$VARVE" kv plain count
