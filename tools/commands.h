@@ -22,5 +22,6 @@ extern const struct cli_command command_formats;
 extern const struct cli_command command_bench;
 extern const struct cli_command command_train;
 extern const struct cli_command command_rekey;
+extern const struct cli_command command_convert;
 
 #endif

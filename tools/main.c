@@ -18,12 +18,12 @@
 #endif
 
 static const struct cli_command *const commands[] = {
-    &command_append,  &command_cat,      &command_tail,  &command_dump,  &command_verify,
-    &command_stat,    &command_trim,     &command_pin,   &command_lost,  &command_repair,
+    &command_append,  &command_cat,      &command_tail,  &command_dump,   &command_verify,  &command_stat,
+    &command_trim,    &command_pin,      &command_lost,  &command_repair,
 #ifdef VARVE_HAVE_KV
     &command_kv,      &command_snapshot,
 #endif
-    &command_formats, &command_keygen,   &command_train, &command_rekey, &command_bench,
+    &command_formats, &command_keygen,   &command_train, &command_rekey,  &command_convert, &command_bench,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

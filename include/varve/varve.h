@@ -5,6 +5,7 @@
 #define VARVE_VARVE_H
 
 #include "varve/codec.h"
+#include "varve/convert.h"
 #include "varve/cursor.h"
 #include "varve/error.h"
 #include "varve/format.h"

@@ -69,13 +69,14 @@ _varve_options() {
     snapshot) echo "--json $keys" ;;
     keygen) echo "--rotate" ;;
     bench) echo "--time --json" ;;
+    convert) echo "--to --format --lossy --policy --segment-bytes --codec --dictionary --quiet $keys" ;;
     rekey) echo "--codec --dictionary --segment-bytes --quiet $keys" ;;
     train) echo "--output --size $keys" ;;
     esac
 }
 
 _varve() {
-    local subs="append cat tail dump verify stat trim pin lost repair kv snapshot formats keygen train rekey bench help"
+    local subs="append cat tail dump verify stat trim pin lost repair kv snapshot formats keygen train rekey convert bench help"
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} sub=${COMP_WORDS[1]}
     COMPREPLY=()
 

@@ -3,7 +3,8 @@
 # are the same in the program, the manual and the completion.
 . "${VARVE_SOURCE:?}/test/lib/tool.sh"
 
-subs=(append cat tail dump verify stat trim pin lost repair kv snapshot formats keygen train rekey bench)
+subs=(append cat tail dump verify stat trim pin lost repair kv snapshot formats keygen train rekey convert
+    bench)
 man=$VARVE_SOURCE/docs/man
 
 expect 0 "$VARVE" --help
