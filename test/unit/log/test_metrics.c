@@ -124,6 +124,7 @@ static void test_metrics__text(void **state)
     struct test_bed bed;
     char labels[250];
     size_t bare, labelled;
+    int too_small, fits;
     const struct varve_options options = {.slot_bytes = 16384};
     bed_start(&bed, BED_MEMORY, &options, 1000);
     assert_int_equal(varve_metrics_text(bed.log, "", text, sizeof text, &bare), 0);
@@ -140,8 +141,16 @@ static void test_metrics__text(void **state)
     assert_int_equal(varve_metrics_text(bed.log, "log=\"a\"", text, sizeof text, NULL), 0);
     assert_non_null(strstr(text, "\nwal_errors_total{log=\"a\",type=\"io\"} 0\n"));
     assert_non_null(strstr(text, "\nwal_segments{log=\"a\"} "));
-    assert_int_equal(varve_metrics_text(bed.log, NULL, text, bare, NULL), VARVE_E_TOO_LARGE);
-    assert_int_equal(varve_metrics_text(bed.log, NULL, text, bare + 1, NULL), 0);
+    /* Just as much room as it takes: a figure may get a digit more between two calls, so that counts which
+     * has the same length before and behind. */
+    do {
+        assert_int_equal(varve_metrics_text(bed.log, NULL, text, sizeof text, &bare), 0);
+        too_small = varve_metrics_text(bed.log, NULL, text, bare, NULL);
+        fits = varve_metrics_text(bed.log, NULL, text, bare + 1, NULL);
+        assert_int_equal(varve_metrics_text(bed.log, NULL, text, sizeof text, &labelled), 0);
+    } while (bare != labelled);
+    assert_int_equal(too_small, VARVE_E_TOO_LARGE);
+    assert_int_equal(fits, 0);
     assert_int_equal(varve_metrics_text(bed.log, NULL, NULL, 0, NULL), VARVE_E_INVALID);
     assert_int_equal(bed_shut(&bed), 0);
     bed.options.flags = VARVE_OPEN_READ_ONLY;
