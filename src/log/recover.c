@@ -49,7 +49,7 @@ static int on_damage(void *arg, const struct vv_damage *damage)
     if (damage->offset == 0 && damage->end_offset != 0)
         r->damaged_segment = damage->segment;
     /* So that it stays seen to be missing: the next segment must not get its number. */
-    if (damage->verdict == VARVE_VERDICT_MISSING_SEGMENT && damage->trust == VV_TRUST_NONE)
+    if (damage->trust == VV_TRUST_NONE)
         r->damaged_segment = damage->segment + 1;
     if (r->stats->lost_records == 0)
         r->stats->lost_first = damage->lsn_first;

@@ -282,14 +282,16 @@ static int look_beyond(struct vv_scan *scan, uint64_t from_lsn, uint64_t want_ls
     if (status == VV_SCAN_OTHER)
         rest->others = true;
     if (status == VV_SCAN_BROKEN || status == VV_SCAN_BAD_BODY)
-        rest->broken = rest->broken_last = true;
+        rest->broken = true;
+    if (status == VV_SCAN_BROKEN)
+        rest->claimed_lsn = frame.header.first_lsn + frame.header.count - 1;
+    if (status == VV_SCAN_FRAME || status == VV_SCAN_BAD_BODY)
+        rest->last_lsn = vv_max_u64(rest->last_lsn, frame.header.first_lsn + frame.header.count - 1);
     if (status != VV_SCAN_FRAME) {
         scan->offset += scan->place.sector_bytes;
         return 0;
     }
     rest->vouched = vv_max_u64(rest->vouched, frame.header.durable_lsn);
-    rest->last_lsn = vv_max_u64(rest->last_lsn, frame.header.first_lsn + frame.header.count - 1);
-    rest->broken_last = false;
     if (!rest->found && frame.header.first_lsn >= from_lsn) {
         rest->found = true;
         rest->frame = frame;

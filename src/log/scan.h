@@ -108,8 +108,8 @@ struct vv_scan_rest {
     bool found;    /* a sound frame of this segment at `frame.offset`, with an LSN of at least `from_lsn` */
     struct vv_scan_frame frame;
     uint64_t vouched;  /* the highest durable LSN of the sound frames that were looked at */
-    uint64_t last_lsn; /* the highest LSN of a record in them */
-    bool broken_last;  /* behind the last of them stands one that is not sound */
+    uint64_t last_lsn; /* the highest LSN of a record in them, or in one of which only the header is sound */
+    uint64_t claimed_lsn; /* the one that the last frame with a damaged header says to end with */
 };
 
 /* Looks for sound frames in the `within_bytes` behind scan->offset; stops when it knows enough: when one is

@@ -147,23 +147,82 @@ static bool damaged_behind(const struct vv_walk *walk)
     return false;
 }
 
+/* How far the records at the break are sound, whatever is with the header before them; looks no further than
+ * `last`. */
+static int sound_until(struct vv_walk *walk, uint64_t offset, uint64_t last, uint64_t *ret_lsn,
+                       struct varve_error *ret_error)
+{
+    uint32_t log_seed = vv_record_log_seed(walk->chain->manifest.uuid);
+    uint64_t at = 0, begin = offset + VV_FRAME_HEADER_BYTES, lsn = walk->expected;
+    size_t len = (size_t)vv_min_u64(walk->scan.place.capacity - begin, VV_SCAN_WINDOW_BYTES);
+    struct vv_record record;
+    const uint8_t *bytes;
+    int rc = vv_scan_bytes(&walk->scan, begin, len, &bytes, ret_error);
+
+    while (rc == 0 && lsn <= last &&
+           vv_record_decode(bytes, len, at, vv_record_seed(log_seed, lsn), &record, &at) == VV_RECORD_OK)
+        lsn++;
+    *ret_lsn = lsn - 1;
+    return rc;
+}
+
+/* Whether what stands at the break and behind it ends just where the log does, as far as that is known: what
+ * a tear has left does not, for what was given again went on. A header that does not check is believed in
+ * this alone: a damaged one does not say by chance what MANIFEST says. */
+static int reaches_the_end(struct vv_walk *walk, const struct vv_scan_frame *frame,
+                           enum vv_scan_status status, const struct vv_scan_rest *rest, bool *ret_reaches,
+                           struct varve_error *ret_error)
+{
+    const struct vv_frame_header *h = &frame->header;
+    uint64_t known = known_lsn(walk), lsn = 0;
+    bool header = status == VV_SCAN_BAD_BODY || status == VV_SCAN_BROKEN;
+    int rc = 0;
+
+    *ret_reaches = rest->last_lsn == known || rest->claimed_lsn == known ||
+                   (header && rest->last_lsn == 0 && h->first_lsn + h->count - 1 == known);
+    if (!*ret_reaches && !frame->zero && (status == VV_SCAN_BROKEN || status == VV_SCAN_NONE)) {
+        rc = sound_until(walk, frame->offset, known, &lsn, ret_error);
+        *ret_reaches = rc == 0 && lsn == known;
+    }
+    return rc;
+}
+
 /* Whether what is missing may have been in a segment that cannot be read, because this one ends in a tear:
- * then what stands behind the break was superseded by that one. Not when a frame in this one says that all of
- * it was durable. */
-static bool may_be_superseded(const struct vv_walk *walk, const struct vv_link *link,
-                              const struct vv_scan_rest *rest)
+ * then what stands at the break and behind it was superseded by that one. Not when a frame in this one says
+ * that all of it was durable. */
+static int may_be_superseded(struct vv_walk *walk, const struct vv_scan_frame *frame,
+                             enum vv_scan_status status, const struct vv_scan_rest *rest,
+                             bool *ret_superseded, struct varve_error *ret_error)
 {
     uint64_t missing = rest->found ? rest->frame.header.first_lsn - 1 : walk->expected;
-    const struct vv_link *next = link + 1;
+    const struct vv_link *link = &walk->chain->links[walk->index], *next = link + 1;
+    bool reaches;
+    int rc;
 
+    *ret_superseded = false;
     if (rest->vouched >= missing)
-        return false;
-    if (link->end_lsn == UINT64_MAX)
-        return rest->found &&
-               (damaged_behind(walk) || (rest->last_lsn < known_lsn(walk) && !rest->broken_last));
+        return 0;
+    if (link->end_lsn == UINT64_MAX) {
+        /* Nothing at all is nothing to be mistaken in. */
+        if (frame->zero && rest->all_zero)
+            return 0;
+        rc = reaches_the_end(walk, frame, status, rest, &reaches, ret_error);
+        *ret_superseded = rc == 0 && ((rest->found && damaged_behind(walk)) || !reaches);
+        return rc;
+    }
     while (next->state != VV_LINK_SOUND)
         next++;
-    return !follows(next, link);
+    *ret_superseded = !follows(next, link);
+    return 0;
+}
+
+/* Whether a loss was accepted that ends where the frames behind the break vouch, before the first of them:
+ * then they were left behind a tear, and what is missing from there on was a loss of its own. */
+static bool accepted_apart(const struct vv_walk *walk, const struct vv_scan_rest *rest)
+{
+    return rest->found && walk->accepted && rest->vouched >= walk->expected &&
+           rest->vouched < rest->frame.header.first_lsn - 1 &&
+           vv_lost_has(walk->accepted, walk->expected, rest->vouched);
 }
 
 int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, enum vv_scan_status status,
@@ -175,7 +234,7 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
     uint64_t vouched;
     struct vv_scan_rest rest;
     enum varve_verdict verdict = VARVE_VERDICT_CORRUPT;
-    bool superseded;
+    bool superseded, apart;
     int rc;
 
     *ret_resume = (struct vv_resume){.in_segment = false};
@@ -198,12 +257,15 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
         return 0;
     }
     /* Damage, and behind it a tear: what is left there was never acknowledged. */
-    if (link->end_lsn == UINT64_MAX && rest.found && rest.frame.header.first_lsn - 1 > vouched)
+    apart = accepted_apart(walk, &rest);
+    if (apart || (link->end_lsn == UINT64_MAX && rest.found && rest.frame.header.first_lsn - 1 > vouched))
         rest.found = false;
-    superseded = may_be_superseded(walk, link, &rest);
+    rc = may_be_superseded(walk, frame, status, &rest, &superseded, ret_error);
+    if (rc != 0)
+        return rc;
     if (superseded && link->end_lsn != UINT64_MAX)
         verdict = VARVE_VERDICT_HOLE; /* the next segments say more */
-    else if (superseded)
+    else if (superseded && rest.found)
         verdict = VARVE_VERDICT_MISSING_SEGMENT;
     else if (rest.found)
         *ret_resume =
@@ -212,8 +274,11 @@ int vv_verdict_break(struct vv_walk *walk, const struct vv_scan_frame *frame, en
     else if (rest.all_zero && frame->zero)
         verdict = link->end_lsn != UINT64_MAX ? VARVE_VERDICT_HOLE : VARVE_VERDICT_MISSING_SEGMENT;
     rest.found = rest.found && !superseded;
+    /* What superseded it may be in the next file, whose header is damaged. */
+    ret_resume->unsure = ret_resume->unsure || (superseded && link->end_lsn == UINT64_MAX);
     set(walk, verdict, link->number, frame->offset,
-        rest.found ? rest.frame.offset : walk->scan.place.capacity, last_gone(walk, link, &rest, vouched));
+        rest.found ? rest.frame.offset : walk->scan.place.capacity,
+        apart ? rest.vouched : last_gone(walk, link, &rest, vouched));
     walk->damage.trust = superseded ? VV_TRUST_NONE : VV_TRUST_ALL;
     walk->damage.seed = walk->scan.place.seed;
     walk->damage.sector_bytes = walk->scan.place.sector_bytes;

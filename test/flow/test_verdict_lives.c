@@ -228,6 +228,52 @@ static void test_verdict_lives__damage_beside_the_tear(void **state)
     test_sample_close(&s);
 }
 
+/* All segments behind the first are gone without a trace, and MANIFEST alone says that there was more. What
+ * is left behind the tear does not come back: not whole, not with damage of its own at its end, and not what
+ * is sound in the torn frame itself. */
+static void test_verdict_lives__nothing_behind_the_tear(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct test_sample s;
+        make(&s, (enum tear)(i % 2), true);
+        test_sample_map(&s);
+        for (unsigned f = 0; f < s.frame_count; f++) {
+            /* The body of the last of them, its header, or that of all. */
+            bool last = s.frames[f].first_lsn == FIRST_LAST + 2 * BATCH + 1;
+            if (s.frames[f].segment == 1 && s.frames[f].first_lsn > FIRST_LAST && (last || i / 2 == 3)) {
+                test_sample_flip(&s, 1, s.frames[f].offset + (i / 2 == 1 ? 100 : 20), i / 2 == 0 ? 0 : 3);
+            }
+        }
+        damage(&s, 2, GONE);
+        damage(&s, 3, GONE);
+        struct varve_log *log = NULL;
+        struct varve_cursor *cursor = NULL;
+        struct varve_entry entry;
+        assert_int_equal(test_sample_try(&s, VARVE_POLICY_TRUNCATE, 0, &log, NULL),
+                         i / 2 < 3 ? VARVE_E_MISSING_SEGMENT : VARVE_E_CORRUPT);
+        /* Read as it is; gone on with, and read once more. */
+        for (int life = 0; life < 3; life++) {
+            uint64_t records = 0;
+            assert_int_equal(
+                test_sample_try(&s, VARVE_POLICY_SKIP, life == 1 ? 0 : VARVE_OPEN_READ_ONLY, &log, NULL), 0);
+            if (life == 1) {
+                assert_int_equal(varve_last_lsn(log), RECORDS);
+                test_sample_append_batch(&s, log, BATCH);
+            }
+            assert_int_equal(varve_cursor_open(log, VARVE_POLICY_SKIP, &cursor, NULL), 0);
+            while (varve_cursor_next(cursor, &entry) == 0) {
+                assert_true(test_sample_is(&s, entry.lsn, entry.data, entry.data_bytes));
+                records++;
+            }
+            assert_int_equal(records, FIRST_LAST + (life > 0 ? BATCH : 0));
+            varve_cursor_close(cursor);
+            assert_int_equal(varve_close(log, NULL), 0);
+        }
+        test_sample_close(&s);
+    }
+}
+
 static uint64_t before_of(struct test_sample *s, uint64_t segment)
 {
     struct vv_segment_header header;
@@ -364,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_verdict_lives__two_in_a_row),
         cmocka_unit_test(test_verdict_lives__the_last_after_a_clean_close),
         cmocka_unit_test(test_verdict_lives__damage_beside_the_tear),
+        cmocka_unit_test(test_verdict_lives__nothing_behind_the_tear),
         cmocka_unit_test(test_verdict_lives__the_one_before),
         cmocka_unit_test(test_verdict_lives__a_prepared_one_damaged),
         cmocka_unit_test(test_verdict_lives__misdirected),

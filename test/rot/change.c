@@ -302,11 +302,10 @@ static void lose_sector(struct rot_case *c, uint64_t number)
 
 static void several(struct rot_case *c, uint64_t number);
 
-/* Not where lives ended in tears: there a known defect shows, which README.md describes. */
 static uint64_t severals(const struct rot_log *log, const struct rot_scenario *scenario)
 {
     (void)log;
-    return scenario->torn_lives ? 0 : share(scenario, 1500);
+    return share(scenario, 1500);
 }
 
 static const struct {

@@ -105,7 +105,6 @@ struct rot_scenario {
      * slow to read. */
     unsigned per_cent;
     bool every_header_bit; /* also of the part of a segment's header that nobody looks at */
-    bool torn_lives;       /* lives that ended in a tear, whose frames were never acknowledged */
 };
 
 const struct rot_scenario *rot_scenario_at(unsigned index); /* NULL past the last */

@@ -126,18 +126,16 @@ static void make_large(struct rot_maker *m)
 }
 
 static const struct rot_scenario scenarios[] = {
-    {"small", "one segment, frames of a few records, sectors of 512 bytes", 512, make_small, 100, true,
-     false},
-    {"sectors", "the same in sectors of 4096 bytes", 4096, make_sectors, 100, false, false},
-    {"marks", "marks between the frames, and behind the last or not", 512, make_marks, 100, false, false},
+    {"small", "one segment, frames of a few records, sectors of 512 bytes", 512, make_small, 100, true},
+    {"sectors", "the same in sectors of 4096 bytes", 4096, make_sectors, 100, false},
+    {"marks", "marks between the frames, and behind the last or not", 512, make_marks, 100, false},
     {"together", "frames that were synced together, so that none vouches for the one before it", 512,
-     make_together, 100, false, false},
-    {"tears", "three lives that ended in a tear, each superseded by the next", 512, make_tears, 100, false,
-     true},
-    {"moved", "frames that moved to fresh segments after failed writes", 512, make_moved, 100, false, false},
-    {"recycled", "a segment in a file that was used before", 512, make_recycled, 10, false, false},
-    {"segments", "three segments, two of them full", 512, make_segments, 4, false, false},
-    {"large", "a record larger than a reader's window", 512, make_large, 4, false, false},
+     make_together, 100, false},
+    {"tears", "three lives that ended in a tear, each superseded by the next", 512, make_tears, 100, false},
+    {"moved", "frames that moved to fresh segments after failed writes", 512, make_moved, 100, false},
+    {"recycled", "a segment in a file that was used before", 512, make_recycled, 10, false},
+    {"segments", "three segments, two of them full", 512, make_segments, 4, false},
+    {"large", "a record larger than a reader's window", 512, make_large, 4, false},
 };
 
 const struct rot_scenario *rot_scenario_at(unsigned index)
