@@ -93,12 +93,16 @@ static bool needs_segment(struct varve_log *log, const struct vv_slot *slot)
            atomic_load(&log->room_bytes) < slot->frame_bytes;
 }
 
-/* Whether it is the slot's turn: all before it are placed, and durable if it is to start a segment. */
-static bool may_place(struct varve_log *log, const struct vv_slot *slot, uint64_t seq)
+/* Whether it is the slot's turn: all before it are placed, and durable if it is to start a segment, which
+ * *ret_fresh says. */
+static bool may_place(struct varve_log *log, const struct vv_slot *slot, uint64_t seq, bool *ret_fresh)
 {
+    /* Asked once: the segment may fail somebody at any moment, and only a frame with nothing before it may
+     * start another one. In one that has just failed it finds its place, and a mover who takes it along. */
+    *ret_fresh = needs_segment(log, slot);
     if (atomic_load(&log->placed_seq) != seq)
         return false;
-    return !needs_segment(log, slot) || vv_published(log) == seq;
+    return !*ret_fresh || vv_published(log) == seq;
 }
 
 int vv_place_next(struct varve_log *log, struct vv_slot *slot)
@@ -106,17 +110,17 @@ int vv_place_next(struct varve_log *log, struct vv_slot *slot)
     uint64_t seq = atomic_load(&slot->seq);
     struct vv_slot *next = vv_slot_at(log, seq + 1);
     struct varve_error error;
-    bool failed = false;
+    bool failed = false, fresh;
     int rc;
 
     pthread_mutex_lock(&log->place_mutex);
-    while (!may_place(log, slot, seq)) {
+    while (!may_place(log, slot, seq, &fresh)) {
         uint32_t seen;
 
         atomic_fetch_add(&slot->turn_waits, 1);
         seen = atomic_load(&slot->turn_event);
         failed = atomic_load(&log->failed) != 0;
-        if (!may_place(log, slot, seq) && !failed) {
+        if (!may_place(log, slot, seq, &fresh) && !failed) {
             pthread_mutex_unlock(&log->place_mutex);
             (void)vv_wait_on(&slot->turn_event, seen, VV_WAIT_FOREVER);
             pthread_mutex_lock(&log->place_mutex);
@@ -125,8 +129,7 @@ int vv_place_next(struct varve_log *log, struct vv_slot *slot)
         if (failed)
             break;
     }
-    rc = atomic_load(&log->failed) ? VARVE_E_READONLY
-                                   : vv_place_here(log, slot, needs_segment(log, slot), &error);
+    rc = atomic_load(&log->failed) ? VARVE_E_READONLY : vv_place_here(log, slot, fresh, &error);
     if (rc == 0)
         atomic_store(&log->placed_seq, seq + 1);
     pthread_mutex_unlock(&log->place_mutex);
