@@ -87,7 +87,7 @@ enum varve_severity {
     X(VARVE_E_TYPE, -35, ERROR, "the key holds something of another kind",                                  \
       "use another key; a lock ends by being unlocked, or with its time")                                   \
     X(VARVE_E_RANGE, -36, ERROR, "a number would not fit into 64 bits", "use smaller numbers")              \
-    X(VARVE_E_MEMORY, -37, ERROR, "the engine has reached max_memory, and evicts nothing",                  \
+    X(VARVE_E_MEMORY, -37, ERROR, "the engine has reached max_memory, and nothing may be evicted",          \
       "delete keys, or raise max_memory")                                                                   \
     X(VARVE_E_SNAPSHOT, -38, FATAL, "no sound snapshot fits the log",                                       \
       "put the snapshot or the segments back that the message names, from a copy of the directory")

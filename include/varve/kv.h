@@ -37,6 +37,15 @@ struct varve_kv_txn;
 #define VARVE_KV_NEVER     UINT32_MAX
 #define VARVE_KV_UNLIMITED UINT64_MAX
 
+/* What a write does that would pass max_memory. */
+enum varve_kv_evict {
+    VARVE_KV_EVICT_NOTHING = 0, /* it gets MEMORY */
+    VARVE_KV_EVICT_LRU = 1,     /* values that were not used for long go, each by a record of its own: of ten
+                                   that are looked at, the one that was used longest ago. Never a lock, a
+                                   stream, or a key that an open transaction has looked at; when nothing else
+                                   is left, it gets MEMORY */
+};
+
 /* Zero means default. */
 struct varve_kv_options {
     size_t size;                     /* sizeof(struct varve_kv_options) */
@@ -44,7 +53,7 @@ struct varve_kv_options {
                                         only. With VARVE_OPEN_READ_ONLY the engine changes no byte, works
                                         beside a live writer, and holds what was durable when it was opened */
     uint32_t shards;                 /* 1 to 65,536, a power of two; 256 */
-    uint64_t max_memory;             /* bytes of entries; beyond it writes that need more get MEMORY;
+    uint64_t max_memory;             /* bytes of entries and what they take of tables; see `evict`;
                                         default no limit */
     uint64_t txn_limit_ms;           /* how long a transaction may stay open; 30,000 */
     uint32_t snapshot_ms;            /* a snapshot so long after the last one, if anything was written;
@@ -56,6 +65,7 @@ struct varve_kv_options {
      * TRIMMED. */
     uint64_t at_lsn;
     uint64_t at_time_us;
+    enum varve_kv_evict evict; /* LRU wants max_memory */
 };
 
 /* What opening did. */
@@ -259,9 +269,11 @@ enum varve_kv_change_kind {
     VARVE_KV_CHANGE_EXPIRE = 6,  /* it expires at another moment */
     VARVE_KV_CHANGE_EVENT = 7,   /* `value` is an event, the one at `position` of a stream */
     VARVE_KV_CHANGE_TRIM = 8,    /* the events before `position` were removed */
+    VARVE_KV_CHANGE_EVICTED = 9, /* it was removed because max_memory was reached */
 };
 
-/* "set", "lock", "delete", "expired", "append", "expire", "event", "trim". Static. */
+/* "set", "lock", "delete", "expired", "append", "expire", "event", "trim",
+ * "evicted". Static. */
 VARVE_API const char *varve_kv_change_name(enum varve_kv_change_kind kind);
 
 struct varve_kv_change {
@@ -319,8 +331,10 @@ struct varve_kv_stats {
     uint64_t snapshots_failed;
     uint64_t snapshot_lsn; /* of the newest one; 0 = none */
     uint64_t txn_open, txn_committed, txn_aborted, txn_conflicts, txn_timed_out;
-    uint64_t streams; /* of the entries */
-    uint64_t events;  /* in these */
+    uint64_t streams;        /* of the entries */
+    uint64_t events;         /* in these */
+    uint64_t evicted;        /* since opening, because max_memory was reached */
+    uint64_t memory_counted; /* with max_memory: what is held against it */
 };
 
 VARVE_API int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats);

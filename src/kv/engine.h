@@ -80,6 +80,12 @@ struct varve_kv {
     _Atomic uint64_t clock_us; /* only grows */
     _Atomic uint64_t expired, conflicts;
 
+    bool evicts;                    /* [const] */
+    unsigned evict_shift;           /* [const] */
+    _Atomic uint64_t evict_written; /* bytes of entries that came: what time is, for evict.c */
+    _Atomic uint32_t *evict_held;   /* [const] counts by hash: of keys that must stay */
+    _Atomic uint64_t evicted, evict_draw;
+
     pthread_mutex_t snapshot_lock;       /* one at a time */
     uint32_t snapshot_ms, snapshot_keep; /* [const] */
     uint64_t snapshot_operations;        /* [const] */
@@ -141,6 +147,9 @@ uint64_t vv_kv_now(struct varve_kv *kv);
 /* Decides about a key. `now`: what is there, NULL also when its time is over. Fills *op but for the key. A
  * code other than 0 leaves everything as it is, and is returned. */
 typedef int (*vv_decide_fn)(void *arg, const struct vv_entry *now, struct vv_op *op);
+
+/* An operation as a record. `order` of its shard is held. */
+int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn);
 
 /* `wait` = false: returns at once. Errors: those of decide, and of a write. */
 int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wait, vv_decide_fn decide,

@@ -16,7 +16,8 @@ struct vv_entry *vv_entry_new(const void *key, size_t key_bytes, enum vv_entry_t
     e->version = 0;
     e->value_bytes = (uint32_t)(value_bytes + more_bytes);
     e->key_bytes = (uint16_t)key_bytes;
-    e->type = (uint8_t)type;
+    e->type = type & 15;
+    e->used = 0;
     e->flags = expires_us ? VV_ENTRY_EXPIRES : 0;
     at = e->bytes;
     if (head)
@@ -41,6 +42,7 @@ struct vv_entry *vv_entry_event(const void *key, size_t key_bytes, uint64_t posi
     e->value_bytes = (uint32_t)data_bytes;
     e->key_bytes = (uint16_t)(key_bytes + VV_EVENT_POSITION);
     e->type = VV_ENTRY_EVENT;
+    e->used = 0;
     e->flags = 0;
     memcpy(e->bytes, key, key_bytes);
     vv_put_u64_be(e->bytes + key_bytes, position);

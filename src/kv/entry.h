@@ -23,6 +23,7 @@ enum vv_entry_type {
 enum {
     VV_ENTRY_EXPIRES = 1 << 0, /* 8 bytes before the key say when */
     VV_EVENT_POSITION = 8,     /* bytes of the position */
+    VV_ENTRY_SLOT = 16,        /* what it takes of a table */
     VV_ENTRY_AROUND = 24,      /* what an entry costs besides its bytes: its head, and what malloc adds */
 };
 
@@ -30,7 +31,8 @@ struct vv_entry {
     uint64_t version;
     uint32_t value_bytes;
     uint16_t key_bytes;
-    uint8_t type, flags;
+    uint8_t type : 4, flags : 4;
+    uint8_t used;    /* when it was used last (evict.h) [the shard's `lock`] */
     uint8_t bytes[]; /* [when it expires, microseconds since 1970 UTC] key, value */
 };
 
@@ -60,10 +62,10 @@ static inline bool vv_entry_is_over(const struct vv_entry *e, uint64_t now_us)
     return (e->flags & VV_ENTRY_EXPIRES) && vv_get_u64(e->bytes) <= now_us;
 }
 
-/* What it takes, as the engine counts. */
+/* What it takes, as the engine counts: the allocator gives memory by 16 bytes. */
 static inline uint64_t vv_entry_cost(const struct vv_entry *e)
 {
-    return VV_ENTRY_AROUND + vv_entry_key_at(e) + e->key_bytes + (uint64_t)e->value_bytes;
+    return vv_round_up(VV_ENTRY_AROUND + vv_entry_key_at(e) + e->key_bytes + (uint64_t)e->value_bytes, 16);
 }
 
 /* A value may come in two pieces. NULL without memory. To be freed by vv_free. */

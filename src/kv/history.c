@@ -8,7 +8,8 @@
 #include "kv/snapshot.h"
 #include "varve/cursor.h"
 
-_Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET && (int)VARVE_KV_CHANGE_TRIM == (int)VV_OP_TRIM,
+_Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET &&
+                   (int)VARVE_KV_CHANGE_EVICTED == (int)VV_OP_EVICTED,
                "changes are called as in the log");
 
 const char *varve_kv_change_name(enum varve_kv_change_kind kind)
@@ -30,6 +31,8 @@ const char *varve_kv_change_name(enum varve_kv_change_kind kind)
         return "event";
     case VARVE_KV_CHANGE_TRIM:
         return "trim";
+    case VARVE_KV_CHANGE_EVICTED:
+        return "evicted";
     }
     return "unknown change";
 }

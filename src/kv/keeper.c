@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "base/wait.h"
-#include "kv/engine.h"
+#include "kv/evict.h"
 
 enum {
     TICK_US = 100000,
@@ -116,6 +116,9 @@ static void *run(void *arg)
         if (atomic_load(&kv->keeper_stop))
             return NULL;
         sweep(kv, tick);
+        /* More than may be: what was loaded, or what was kept for transactions. */
+        if (kv->evicts)
+            (void)vv_evict(kv, 0);
         snapshot_if_due(kv, &last_us, &last_lsn);
     }
 }

@@ -69,7 +69,7 @@ const char *vv_op_get(const uint8_t **at, const uint8_t *end, struct vv_op *ret_
 
     if (left < 8)
         return "an operation is cut off";
-    if (from[0] < VV_OP_SET || from[0] > VV_OP_TRIM)
+    if (from[0] < VV_OP_SET || from[0] > VV_OP_EVICTED)
         return "an unknown operation";
     if (from[1] & ~(VV_OP_EXPIRES | (from[0] == VV_OP_EVENTS ? VV_OP_NEW : 0)))
         return "an operation with unknown flags";

@@ -26,6 +26,7 @@ enum vv_op_kind {
     VV_OP_EVENTS = 7,  /* events behind those of a stream: u64 position of the first, and for each u32 length,
                           data */
     VV_OP_TRIM = 8,    /* u64 position: a stream's events before it go */
+    VV_OP_EVICTED = 9, /* as DELETE; there was no room for it */
 };
 
 enum {

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "kv/evict.h"
 #include "kv/snapshot.h"
 #include "kv/stream.h"
 #include "txn/take.h"
@@ -74,7 +75,10 @@ static int take_options(struct varve_kv *kv, const struct varve_kv_options *give
         return invalid(ret_error, "at_lsn and at_time_us: one of them, and a moment that comes");
     kv->shard_count = ret->shards;
     kv->shard_shift = 64 - (unsigned)__builtin_ctz(ret->shards);
+    if ((unsigned)ret->evict > VARVE_KV_EVICT_LRU || (ret->evict && ret->max_memory == 0))
+        return invalid(ret_error, "evict is nothing known, or there is no max_memory");
     kv->max_memory = ret->max_memory;
+    kv->evicts = ret->evict == VARVE_KV_EVICT_LRU && !(ret_log->flags & VARVE_OPEN_READ_ONLY);
     kv->snapshot_ms = ret->snapshot_ms ? ret->snapshot_ms : SNAPSHOT_MS;
     kv->snapshot_operations = ret->snapshot_operations ? ret->snapshot_operations : SNAPSHOT_OPERATIONS;
     kv->snapshot_keep = ret->snapshot_keep ? ret->snapshot_keep : SNAPSHOT_KEEP;
@@ -183,7 +187,7 @@ static int open_parts(struct varve_kv *kv, const char *path, const struct varve_
     rc = kv->io->random(kv->io, kv->secret, sizeof kv->secret);
     if (rc)
         return vv_error_set(ret_error, VARVE_E_IO, rc, "random bytes");
-    if (!vv_shards_init(kv))
+    if (!vv_shards_init(kv) || !vv_evict_init(kv))
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%u shards", kv->shard_count);
     rc = open_snapshots(kv, path, ret_error);
     if (rc == 0)
@@ -232,6 +236,7 @@ int varve_kv_close(struct varve_kv *kv, struct varve_error *ret_error)
     varve_txns_close(kv->txns);
     rc = varve_close(kv->log, ret_error);
     vv_shards_free(kv);
+    vv_evict_free(kv);
     if (kv->snapshots)
         kv->io->dir_close(kv->io, kv->snapshots);
     if (kv->dir)
@@ -271,6 +276,8 @@ int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats)
         s.memory_bytes += atomic_load(&shard->bytes) + shard->table.bytes;
         pthread_mutex_unlock(&shard->lock);
     }
+    s.evicted = atomic_load(&kv->evicted);
+    s.memory_counted = atomic_load(&kv->memory);
     s.expired = atomic_load(&kv->expired);
     s.snapshots = atomic_load(&kv->snapshot_count);
     s.snapshots_failed = atomic_load(&kv->snapshot_failed);

@@ -8,6 +8,7 @@
  * A cursor is the number of a shard and, below it, a place in its table (table.h).
  */
 #include "base/alloc.h"
+#include "kv/evict.h"
 #include "kv/stream.h"
 
 void varve_kv_value_free(struct varve_kv_value *value)
@@ -68,6 +69,8 @@ int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes, struct 
         rc = VARVE_E_TYPE;
     else if (!vv_kv_copy(ret_value, e))
         rc = VARVE_E_NOMEM;
+    if (rc == 0)
+        vv_evict_use(kv, e);
     pthread_mutex_unlock(&shard->lock);
     settled = rc == VARVE_E_NOMEM ? 0 : vv_kv_settle(kv, lsn);
     return settled ? settled : rc;

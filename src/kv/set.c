@@ -20,9 +20,9 @@ struct wish {
     struct varve_kv_write how;
     const void *value;
     size_t value_bytes;
-    int64_t number; /* add: the delta, then the sum */
-    uint64_t bytes; /* append: the new length */
-    uint64_t most;  /* append: what a record holds */
+    int64_t number, sum; /* add: the delta, and what comes of it */
+    uint64_t bytes;      /* append: the new length */
+    uint64_t most;       /* append: what a record holds */
     char text[NUMBER_BYTES];
 };
 
@@ -146,7 +146,7 @@ static int decide_add(void *arg, const struct vv_entry *now, struct vv_op *op)
         return rc;
     if (__builtin_add_overflow(value, wish->number, &value))
         return VARVE_E_RANGE;
-    wish->number = value;
+    wish->sum = value;
     op->kind = VV_OP_SET;
     op->value = wish->text;
     op->value_bytes = (size_t)snprintf(wish->text, sizeof wish->text, "%" PRId64, value);
@@ -163,7 +163,7 @@ int varve_kv_add(struct varve_kv *kv, const void *key, size_t key_bytes, int64_t
     if (rc == 0)
         rc = vv_kv_update(kv, key, key_bytes, waits(&wish), decide_add, &wish, ret_version);
     if (rc == 0 && ret_value)
-        *ret_value = wish.number;
+        *ret_value = wish.sum;
     return rc;
 }
 

@@ -10,6 +10,7 @@
  */
 #include "base/alloc.h"
 #include "base/tooth.h"
+#include "kv/evict.h"
 #include "kv/stream.h"
 
 bool vv_shards_init(struct varve_kv *kv)
@@ -84,6 +85,7 @@ bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct v
         return *ret_next != NULL;
     case VV_OP_DELETE:
     case VV_OP_EXPIRED:
+    case VV_OP_EVICTED:
         break;
     }
     return true;
@@ -130,8 +132,8 @@ static struct vv_kept **kept_list(const struct vv_shard *shard, uint64_t hash)
 }
 
 /* Holds on to it. `lock` is held. */
-static void keep(struct vv_shard *shard, uint64_t hash, struct vv_entry *entry, uint64_t until,
-                 struct vv_kept *kept)
+static void keep(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *entry,
+                 uint64_t until, struct vv_kept *kept)
 {
     struct vv_kept **list = kept_list(shard, hash);
 
@@ -139,10 +141,12 @@ static void keep(struct vv_shard *shard, uint64_t hash, struct vv_entry *entry, 
     *list = kept;
     bump(&shard->kept_count, 1);
     bump(&shard->bytes, vv_entry_cost(entry));
+    if (kv->max_memory)
+        atomic_fetch_add_explicit(&kv->memory, vv_entry_cost(entry), memory_order_relaxed);
 }
 
 /* Lets go of what no view sees any more. `lock` is held. */
-static void let_go(struct vv_shard *shard, uint64_t oldest)
+static void let_go(struct varve_kv *kv, struct vv_shard *shard, uint64_t oldest)
 {
     for (int list = 0; shard->kept && list < VV_KEPT_LISTS; list++) {
         struct vv_kept **at = &shard->kept[list];
@@ -157,6 +161,8 @@ static void let_go(struct vv_shard *shard, uint64_t oldest)
             *at = kept->next;
             bump(&shard->kept_count, UINT64_MAX); /* one less */
             bump(&shard->bytes, 0 - vv_entry_cost(kept->entry));
+            if (kv->max_memory)
+                atomic_fetch_sub_explicit(&kv->memory, vv_entry_cost(kept->entry), memory_order_relaxed);
             free_kept(kept);
         }
     }
@@ -179,7 +185,7 @@ struct vv_entry *vv_shard_view(const struct vv_shard *shard, uint64_t hash, cons
 }
 
 static void count_change(struct varve_kv *kv, struct vv_shard *shard, const struct vv_entry *before,
-                         const struct vv_entry *next)
+                         struct vv_entry *next)
 {
     uint64_t less = before ? vv_entry_cost(before) : 0, more = next ? vv_entry_cost(next) : 0;
     uint64_t expiring =
@@ -196,8 +202,15 @@ static void count_change(struct varve_kv *kv, struct vv_shard *shard, const stru
     }
     bump(&shard->streams, (uint64_t)(next && next->type == VV_ENTRY_STREAM) -
                               (uint64_t)(before && before->type == VV_ENTRY_STREAM));
-    if (kv->max_memory)
+    if (kv->max_memory) {
+        more += next ? VV_ENTRY_SLOT : 0;
+        less += before ? VV_ENTRY_SLOT : 0;
         atomic_fetch_add_explicit(&kv->memory, more - less, memory_order_relaxed);
+    }
+    if (next && kv->evicts) {
+        atomic_fetch_add_explicit(&kv->evict_written, more, memory_order_relaxed);
+        vv_evict_use(kv, next);
+    }
 }
 
 void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash,
@@ -226,7 +239,7 @@ void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_
         shard->deleted_lsn = lsn;
     count_change(kv, shard, before, next);
     if (looked_at) {
-        keep(shard, hash, before, lsn, kept);
+        keep(kv, shard, hash, before, lsn, kept);
     } else {
         vv_free(before);
         vv_free(kept);
@@ -314,7 +327,7 @@ void vv_view_close(struct varve_kv *kv, struct vv_view *view)
         pthread_mutex_lock(&shard->lock);
         /* Asked under the lock: a view that was opened since is in it, and what is kept for that one is kept
          * under the lock too. */
-        let_go(shard, atomic_load(&kv->oldest_view));
+        let_go(kv, shard, atomic_load(&kv->oldest_view));
         pthread_mutex_unlock(&shard->lock);
     }
 }

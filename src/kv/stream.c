@@ -107,7 +107,7 @@ bool vv_events_make(const struct vv_op *op, struct vv_events *ret_events)
             return false;
         }
         events.entries[events.count++] = e;
-        events.cost += vv_entry_cost(e);
+        events.cost += vv_entry_cost(e) + VV_ENTRY_SLOT;
     }
     *ret_events = events;
     return true;

@@ -15,11 +15,13 @@
 
 #include "base/alloc.h"
 #include "base/tooth.h"
+#include "kv/evict.h"
 #include "kv/stream.h"
 #include "varve/stream.h"
 
 enum {
-    INDEX_FIRST = 16
+    INDEX_FIRST = 16,
+    EVICT_TRIES = 16, /* others may take the room */
 };
 
 /* A key that the transaction has touched. */
@@ -66,6 +68,7 @@ static void forget(struct vv_live *live)
 
     stop_viewing(txn);
     for (size_t i = 0; i < txn->count; i++) {
+        vv_evict_release(txn->kv, txn->items[i].hash);
         vv_free(txn->items[i].key);
         vv_free(txn->items[i].next);
         vv_gather_free(&txn->items[i].gather);
@@ -202,7 +205,9 @@ static int touch(struct varve_kv_txn *txn, const void *key, size_t key_bytes, st
         if (!item->key)
             return VARVE_E_NOMEM;
         memcpy(item->key, key, key_bytes);
+        vv_evict_hold(txn->kv, hash);
         if (!look(txn, item)) {
+            vv_evict_release(txn->kv, hash);
             vv_free(item->key);
             return VARVE_E_NOMEM;
         }
@@ -456,8 +461,8 @@ static int reserve(struct varve_kv_txn *txn)
         if (item->gather.bytes && !vv_gather_next(txn->kv, &item->gather, item->anew ? NULL : item->before,
                                                   &item->op, &item->next, &item->events))
             return VARVE_E_NOMEM;
-        before += item->before ? vv_entry_cost(item->before) : 0;
-        after += (item->next ? vv_entry_cost(item->next) : 0) + item->events.cost;
+        before += item->before ? vv_entry_cost(item->before) + VV_ENTRY_SLOT : 0;
+        after += (item->next ? vv_entry_cost(item->next) + VV_ENTRY_SLOT : 0) + item->events.cost;
         if (item->before && atomic_load(&txn->kv->view_count) > 0) {
             item->kept = vv_alloc(sizeof *item->kept);
             if (!item->kept || !vv_shard_can_keep(shard))
@@ -576,6 +581,13 @@ int varve_kv_commit(struct varve_kv_txn *txn, uint32_t flags, uint64_t *ret_lsn)
     /* The view has done its work: what it saw is in the items, and nothing need be kept for it. */
     stop_viewing(txn);
     rc = txn->count ? commit(txn, &lsn) : 0;
+    /* Keys that it has touched are held: others go. */
+    for (int i = 0; rc == VARVE_E_MEMORY && kv->evicts && i < EVICT_TRIES; i++) {
+        rc = vv_evict(kv, txn->bytes + txn->count * 4 * (uint64_t)(VV_ENTRY_AROUND + VV_ENTRY_SLOT));
+        if (rc)
+            break;
+        rc = commit(txn, &lsn);
+    }
     if (rc) {
         if (rc == VARVE_E_CONFLICT)
             atomic_fetch_add(&kv->conflicts, 1);

@@ -13,7 +13,12 @@
 
 #include "base/alloc.h"
 #include "base/tooth.h"
+#include "kv/evict.h"
 #include "kv/stream.h"
+
+enum {
+    EVICT_TRIES = 16 /* others may take the room */
+};
 
 uint64_t vv_kv_now(struct varve_kv *kv)
 {
@@ -44,7 +49,7 @@ bool vv_kv_has_memory(struct varve_kv *kv, uint64_t before, uint64_t after)
            atomic_load_explicit(&kv->memory, memory_order_relaxed) + (after - before) <= kv->max_memory;
 }
 
-static int append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn)
+int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn)
 {
     uint8_t head[VV_OP_HEAD_MAX];
     const struct iovec pieces[] = {
@@ -75,8 +80,8 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
         vv_free(next);
         return VARVE_E_NOMEM;
     }
-    if (next &&
-        !vv_kv_has_memory(kv, before ? vv_entry_cost(before) : 0, vv_entry_cost(next) + events.cost)) {
+    if (next && !vv_kv_has_memory(kv, before ? vv_entry_cost(before) + VV_ENTRY_SLOT : 0,
+                                  vv_entry_cost(next) + VV_ENTRY_SLOT + events.cost)) {
         rc = VARVE_E_MEMORY;
         goto out;
     }
@@ -88,7 +93,7 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
     }
     if (next && (!before || events.count) && !vv_shard_reserve(shard, events.count + 1))
         goto out;
-    rc = append(kv, op, ret_lsn);
+    rc = vv_kv_append(kv, op, ret_lsn);
     if (rc)
         goto out;
     pthread_mutex_lock(&shard->lock);
@@ -111,12 +116,55 @@ static uint64_t depends_on(const struct vv_shard *shard, const struct vv_entry *
     return before ? before->version : shard->deleted_lsn;
 }
 
+/* Decides, and does it. */
+static int try_update(struct varve_kv *kv, uint64_t hash, struct vv_op *op, vv_decide_fn decide, void *arg,
+                      uint64_t *ret_lsn)
+{
+    struct vv_shard *shard = vv_kv_shard(kv, hash);
+    struct vv_entry *before, *now;
+    int rc;
+
+    pthread_mutex_lock(&shard->order);
+    before = vv_table_find(&shard->table, hash, op->key, op->key_bytes);
+    *ret_lsn = depends_on(shard, before);
+    now = before && (before->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(before, vv_kv_now(kv)) ? NULL
+                                                                                                  : before;
+    rc = decide(arg, now, op);
+    if (VV_TOOTH(KV_DECIDED_TOO_EARLY)) {
+        pthread_mutex_unlock(&shard->order);
+        (void)sched_yield();
+        pthread_mutex_lock(&shard->order);
+        before = vv_table_find(&shard->table, hash, op->key, op->key_bytes);
+    }
+    if (rc == 0)
+        rc = update(kv, shard, hash, before, op, ret_lsn);
+    pthread_mutex_unlock(&shard->order);
+    return rc;
+}
+
+/* As long as there is no room, others go: not the key itself. */
+static int make_room(struct varve_kv *kv, uint64_t hash, struct vv_op *op, vv_decide_fn decide, void *arg,
+                     uint64_t *ret_lsn)
+{
+    const struct vv_op fresh = {.key = op->key, .key_bytes = op->key_bytes};
+    int rc = VARVE_E_MEMORY;
+
+    vv_evict_hold(kv, hash);
+    for (int i = 0; rc == VARVE_E_MEMORY && i < EVICT_TRIES; i++) {
+        rc = vv_evict(kv, vv_op_bytes(op) + 4 * (uint64_t)(VV_ENTRY_AROUND + VV_ENTRY_SLOT));
+        if (rc)
+            break;
+        *op = fresh;
+        rc = try_update(kv, hash, op, decide, arg, ret_lsn);
+    }
+    vv_evict_release(kv, hash);
+    return rc;
+}
+
 int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wait, vv_decide_fn decide,
                  void *arg, uint64_t *ret_lsn)
 {
     struct vv_op op = {.key = key, .key_bytes = key_bytes};
-    struct vv_entry *before, *now;
-    struct vv_shard *shard;
     uint64_t hash, lsn;
     int rc, settled;
 
@@ -125,22 +173,9 @@ int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wa
     if (kv->read_only)
         return VARVE_E_READONLY;
     hash = vv_hash(kv->secret, key, key_bytes);
-    shard = vv_kv_shard(kv, hash);
-    pthread_mutex_lock(&shard->order);
-    before = vv_table_find(&shard->table, hash, key, key_bytes);
-    lsn = depends_on(shard, before);
-    now = before && (before->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(before, vv_kv_now(kv)) ? NULL
-                                                                                                  : before;
-    rc = decide(arg, now, &op);
-    if (VV_TOOTH(KV_DECIDED_TOO_EARLY)) {
-        pthread_mutex_unlock(&shard->order);
-        (void)sched_yield();
-        pthread_mutex_lock(&shard->order);
-        before = vv_table_find(&shard->table, hash, key, key_bytes);
-    }
-    if (rc == 0)
-        rc = update(kv, shard, hash, before, &op, &lsn);
-    pthread_mutex_unlock(&shard->order);
+    rc = try_update(kv, hash, &op, decide, arg, &lsn);
+    if (rc == VARVE_E_MEMORY && kv->evicts)
+        rc = make_room(kv, hash, &op, decide, arg, &lsn);
     /* Also a refusal tells of what is there. */
     settled = wait ? vv_kv_settle(kv, lsn) : 0;
     if (rc == 0)
