@@ -264,8 +264,8 @@ static int kv_change(void *arg, const struct varve_kv_change *c)
                   c->txn_id, varve_kv_change_name(c->kind));
         out_string(&wish->out, when_print(text, c->expires_us));
         out_byte(&wish->out, '\t');
-        if (c->position)
-            out_print(&wish->out, "%" PRIu64 "%s", c->position, c->kind == VARVE_KV_CHANGE_EVENT ? "\t" : "");
+        if (c->position || c->kind == VARVE_KV_CHANGE_RANGE)
+            out_print(&wish->out, "%" PRIu64 "%s", c->position, c->kind == VARVE_KV_CHANGE_TRIM ? "" : "\t");
         out_bytes(&wish->out, c->value, c->value_bytes);
         out_byte(&wish->out, '\n');
         return 0;
@@ -276,7 +276,7 @@ static int kv_change(void *arg, const struct varve_kv_change *c)
     json_number(&json, "txn", c->txn_id);
     json_string(&json, "change", varve_kv_change_name(c->kind));
     json_time(&json, "expires", c->expires_us);
-    if (c->position)
+    if (c->position || c->kind == VARVE_KV_CHANGE_RANGE)
         json_number(&json, "position", c->position);
     json_object(&json, "value");
     json_payload(&json, c->value, c->value_bytes);

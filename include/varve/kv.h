@@ -158,6 +158,26 @@ VARVE_API int varve_kv_expire(struct varve_kv *kv, const void *key, size_t key_b
                               const struct varve_kv_write *how, uint64_t *ret_version);
 
 /*
+ * Adds to a number with a fraction: a key that is absent counts as 0, and the value stays text, as in "-1.5"
+ * or "1e+21", with as few digits as tell it from every other number of 64 bits. *ret_value may be NULL.
+ * Errors: as varve_kv_add; RANGE (not finite).
+ */
+VARVE_API int varve_kv_add_float(struct varve_kv *kv, const void *key, size_t key_bytes, double delta,
+                                 const struct varve_kv_write *how, double *ret_value, uint64_t *ret_version);
+
+/* As varve_kv_get, of the value's bytes from `offset` on, `bytes` at most; only those are copied. What is not
+ * there is not given: ret_value->bytes may be less, or 0. */
+VARVE_API int varve_kv_get_range(struct varve_kv *kv, const void *key, size_t key_bytes, uint64_t offset,
+                                 size_t bytes, struct varve_kv_value *ret_value);
+
+/* Puts bytes in the place of those at `offset`; only these are logged. The value grows where it has to, and
+ * has zeros where there was nothing; a key that is absent counts as empty. *ret_bytes (may be NULL): the new
+ * length. Errors: as varve_kv_append. */
+VARVE_API int varve_kv_set_range(struct varve_kv *kv, const void *key, size_t key_bytes, uint64_t offset,
+                                 const void *data, size_t data_bytes, const struct varve_kv_write *how,
+                                 uint64_t *ret_bytes, uint64_t *ret_version);
+
+/*
  * Locks: a key that holds its owner, 1 to 65,535 bytes, until it is unlocked or its time is over. The token
  * is the lock's version: it grows with every lock and extension of any key, so who guards something else with
  * it can refuse tokens lower than one that it has seen. A lock is durable when it returns, in every mode but
@@ -169,6 +189,37 @@ VARVE_API int varve_kv_lock(struct varve_kv *kv, const void *key, size_t key_byt
                             size_t owner_bytes, uint64_t limit_ms, uint64_t *ret_token);
 VARVE_API int varve_kv_unlock(struct varve_kv *kv, const void *key, size_t key_bytes, const void *owner,
                               size_t owner_bytes, uint64_t *ret_lsn);
+
+/* -- several keys -- */
+
+struct varve_kv_pair {
+    const void *key;
+    size_t key_bytes;
+    const void *value; /* set only */
+    size_t value_bytes;
+};
+
+/*
+ * Several keys at one moment; with one record, which bounds how many. `how` (NULL: nothing of it): expires_us
+ * (set), NO_WAIT, IF_ABSENT (set, copy, rename: every key that would be written is absent, else CONFLICT);
+ * the rest of it must be zero. *ret_lsn and *ret_count may be NULL.
+ *
+ * get: one value for each key, to be zeroed before the first use and freed as with varve_kv_get; version 0 is
+ * "absent". set: of the same key the last one counts. delete: *ret_count is how many there were. copy,
+ * rename: the value and when it expires; `to` is replaced. Errors: NO_KEY (copy, rename: there is no `from`)
+ * TYPE (a lock or a stream, but for delete) CONFLICT (also where others write the same keys again and again)
+ * TOO_LARGE, and as varve_kv_get and varve_kv_set.
+ */
+VARVE_API int varve_kv_get_many(struct varve_kv *kv, const struct varve_kv_pair *keys, size_t count,
+                                struct varve_kv_value *ret_values);
+VARVE_API int varve_kv_set_many(struct varve_kv *kv, const struct varve_kv_pair *pairs, size_t count,
+                                const struct varve_kv_write *how, uint64_t *ret_lsn);
+VARVE_API int varve_kv_delete_many(struct varve_kv *kv, const struct varve_kv_pair *keys, size_t count,
+                                   const struct varve_kv_write *how, uint64_t *ret_count, uint64_t *ret_lsn);
+VARVE_API int varve_kv_copy(struct varve_kv *kv, const void *from, size_t from_bytes, const void *to,
+                            size_t to_bytes, const struct varve_kv_write *how, uint64_t *ret_lsn);
+VARVE_API int varve_kv_rename(struct varve_kv *kv, const void *from, size_t from_bytes, const void *to,
+                              size_t to_bytes, const struct varve_kv_write *how, uint64_t *ret_lsn);
 
 /* Entries, those included that have expired and were not removed yet. */
 VARVE_API uint64_t varve_kv_count(struct varve_kv *kv);
@@ -270,10 +321,11 @@ enum varve_kv_change_kind {
     VARVE_KV_CHANGE_EVENT = 7,   /* `value` is an event, the one at `position` of a stream */
     VARVE_KV_CHANGE_TRIM = 8,    /* the events before `position` were removed */
     VARVE_KV_CHANGE_EVICTED = 9, /* it was removed because max_memory was reached */
+    VARVE_KV_CHANGE_RANGE = 10,  /* `value` came in the place of what was at the offset `position` */
 };
 
 /* "set", "lock", "delete", "expired", "append", "expire", "event", "trim",
- * "evicted". Static. */
+ * "evicted", "range". Static. */
 VARVE_API const char *varve_kv_change_name(enum varve_kv_change_kind kind);
 
 struct varve_kv_change {
@@ -283,7 +335,7 @@ struct varve_kv_change {
     uint64_t expires_us; /* 0: never */
     const void *value;
     size_t value_bytes;
-    uint64_t position; /* EVENT, TRIM */
+    uint64_t position; /* EVENT, TRIM, RANGE */
 };
 
 /* A non-zero return ends the call, and is returned. */

@@ -155,6 +155,9 @@ int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn)
 int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wait, vv_decide_fn decide,
                  void *arg, uint64_t *ret_lsn);
 
+/* The conditions of `how`, and a copy of what was there for `old`. Errors: CONFLICT NO_KEY NOMEM. */
+int vv_kv_check(const struct varve_kv_write *how, const struct vv_entry *now);
+
 /* Before anybody is told of what has this LSN. Errors: READONLY SYNC FORKED. */
 int vv_kv_settle(struct varve_kv *kv, uint64_t lsn);
 
@@ -167,6 +170,8 @@ bool vv_kv_has_memory(struct varve_kv *kv, uint64_t before, uint64_t after);
 
 /* Copies an entry out. False: no memory. */
 bool vv_kv_copy(struct varve_kv_value *to, const struct vv_entry *entry);
+/* Of its value the bytes that are there from `offset` on. */
+bool vv_kv_copy_part(struct varve_kv_value *to, const struct vv_entry *entry, uint64_t offset, size_t bytes);
 
 /* -- keeper.c -- */
 

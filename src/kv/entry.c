@@ -25,7 +25,7 @@ struct vv_entry *vv_entry_new(const void *key, size_t key_bytes, enum vv_entry_t
     memcpy(at + head, key, key_bytes);
     if (value_bytes)
         memcpy(at + head + key_bytes, value, value_bytes);
-    if (more_bytes)
+    if (more_bytes && more)
         memcpy(at + head + key_bytes + value_bytes, more, more_bytes);
     return e;
 }

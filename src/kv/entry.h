@@ -68,7 +68,8 @@ static inline uint64_t vv_entry_cost(const struct vv_entry *e)
     return vv_round_up(VV_ENTRY_AROUND + vv_entry_key_at(e) + e->key_bytes + (uint64_t)e->value_bytes, 16);
 }
 
-/* A value may come in two pieces. NULL without memory. To be freed by vv_free. */
+/* A value may come in two pieces, of which the second is the caller's to fill where it is NULL. NULL without
+ * memory. To be freed by vv_free. */
 struct vv_entry *vv_entry_new(const void *key, size_t key_bytes, enum vv_entry_type type, uint64_t expires_us,
                               const void *value, size_t value_bytes, const void *more, size_t more_bytes);
 

@@ -8,8 +8,7 @@
 #include "kv/snapshot.h"
 #include "varve/cursor.h"
 
-_Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET &&
-                   (int)VARVE_KV_CHANGE_EVICTED == (int)VV_OP_EVICTED,
+_Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET && (int)VARVE_KV_CHANGE_RANGE == (int)VV_OP_PATCH,
                "changes are called as in the log");
 
 const char *varve_kv_change_name(enum varve_kv_change_kind kind)
@@ -33,6 +32,8 @@ const char *varve_kv_change_name(enum varve_kv_change_kind kind)
         return "trim";
     case VARVE_KV_CHANGE_EVICTED:
         return "evicted";
+    case VARVE_KV_CHANGE_RANGE:
+        return "range";
     }
     return "unknown change";
 }
@@ -62,6 +63,14 @@ static int give_stream(const struct search *s, const struct vv_op *op, struct va
     return rc;
 }
 
+static int give_patch(const struct search *s, const struct vv_op *op, struct varve_kv_change *change)
+{
+    change->position = vv_get_u64(op->value);
+    change->value = (const uint8_t *)op->value + VV_OP_POSITION;
+    change->value_bytes = op->value_bytes - VV_OP_POSITION;
+    return s->fn(s->arg, change);
+}
+
 /* The operation of the key in a record, if there is one. */
 static int search_record(const struct search *s, const struct varve_entry *entry,
                          struct varve_error *ret_error)
@@ -85,6 +94,7 @@ static int search_record(const struct search *s, const struct varve_entry *entry
             .value_bytes = op.value_bytes,
         };
         rc = op.kind == VV_OP_EVENTS || op.kind == VV_OP_TRIM ? give_stream(s, &op, &change)
+             : op.kind == VV_OP_PATCH                         ? give_patch(s, &op, &change)
                                                               : s->fn(s->arg, &change);
     }
     if (why)

@@ -69,7 +69,7 @@ const char *vv_op_get(const uint8_t **at, const uint8_t *end, struct vv_op *ret_
 
     if (left < 8)
         return "an operation is cut off";
-    if (from[0] < VV_OP_SET || from[0] > VV_OP_EVICTED)
+    if (from[0] < VV_OP_SET || from[0] > VV_OP_PATCH)
         return "an unknown operation";
     if (from[1] & ~(VV_OP_EXPIRES | (from[0] == VV_OP_EVENTS ? VV_OP_NEW : 0)))
         return "an operation with unknown flags";
@@ -88,6 +88,11 @@ const char *vv_op_get(const uint8_t **at, const uint8_t *end, struct vv_op *ret_
         return "an operation that expires never, and says when";
     op.key = from + head;
     op.value = from + head + op.key_bytes;
+    if (op.kind == VV_OP_PATCH && op.value_bytes < VV_OP_POSITION)
+        return "an offset is cut off";
+    if (op.kind == VV_OP_PATCH &&
+        vv_get_u64(op.value) > UINT32_MAX - (uint64_t)(op.value_bytes - VV_OP_POSITION))
+        return "an offset that no value has";
     if (op.kind == VV_OP_EVENTS || op.kind == VV_OP_TRIM) {
         const char *why = check_stream(&op);
 

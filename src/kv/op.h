@@ -27,6 +27,8 @@ enum vv_op_kind {
                           data */
     VV_OP_TRIM = 8,    /* u64 position: a stream's events before it go */
     VV_OP_EVICTED = 9, /* as DELETE; there was no room for it */
+    VV_OP_PATCH = 10,  /* u64 offset: the bytes behind it in the place of those that are there, and zeros in
+                          between where there were none */
 };
 
 enum {

@@ -34,12 +34,17 @@ static bool make_room(struct varve_kv_value *to, size_t bytes)
 bool vv_kv_copy(struct varve_kv_value *to, const struct vv_entry *entry)
 {
     /* What a stream holds is in its events. */
-    size_t bytes = entry->type == VV_ENTRY_STREAM ? 0 : entry->value_bytes;
+    return vv_kv_copy_part(to, entry, 0, entry->type == VV_ENTRY_STREAM ? 0 : entry->value_bytes);
+}
 
+bool vv_kv_copy_part(struct varve_kv_value *to, const struct vv_entry *entry, uint64_t offset, size_t bytes)
+{
+    offset = vv_min_u64(offset, entry->value_bytes);
+    bytes = (size_t)vv_min_u64(bytes, entry->value_bytes - offset);
     if (!make_room(to, bytes))
         return false;
     if (bytes)
-        memcpy(to->data, vv_entry_value(entry), bytes);
+        memcpy(to->data, vv_entry_value(entry) + offset, bytes);
     to->bytes = bytes;
     to->version = entry->version;
     to->expires_us = vv_entry_expires(entry);

@@ -18,7 +18,7 @@ static bool counts(const struct vv_op *op, const struct vv_entry *before, uint64
 {
     if (op->kind == VV_OP_TRIM)
         return before && before->version < lsn && before->type == VV_ENTRY_STREAM;
-    if (op->kind == VV_OP_APPEND || op->kind == VV_OP_EXPIRE)
+    if (op->kind == VV_OP_APPEND || op->kind == VV_OP_PATCH || op->kind == VV_OP_EXPIRE)
         return before && before->version < lsn;
     return !before || before->version <= lsn;
 }

@@ -38,11 +38,8 @@ static bool waits(const struct wish *wish)
     return !(wish->how.flags & VARVE_KV_NO_WAIT);
 }
 
-/* The conditions, and a copy of what was there. */
-static int check(struct wish *wish, const struct vv_entry *now)
+int vv_kv_check(const struct varve_kv_write *how, const struct vv_entry *now)
 {
-    const struct varve_kv_write *how = &wish->how;
-
     if ((how->flags & VARVE_KV_IF_ABSENT) && now)
         return VARVE_E_CONFLICT;
     if ((how->flags & VARVE_KV_IF_PRESENT) && !now)
@@ -57,6 +54,11 @@ static int check(struct wish *wish, const struct vv_entry *now)
     how->old->version = how->old->expires_us = 0;
     how->old->is_lock = 0;
     return 0;
+}
+
+static int check(struct wish *wish, const struct vv_entry *now)
+{
+    return vv_kv_check(&wish->how, now);
 }
 
 static int decide_set(void *arg, const struct vv_entry *now, struct vv_op *op)

@@ -53,6 +53,25 @@ void vv_shards_free(struct varve_kv *kv)
     kv->shards = NULL;
 }
 
+static struct vv_entry *patch(const struct vv_entry *before, const struct vv_op *op)
+{
+    uint64_t offset = vv_get_u64(op->value), bytes = op->value_bytes - VV_OP_POSITION;
+    uint64_t old_bytes = before ? before->value_bytes : 0, all = vv_max_u64(old_bytes, offset + bytes);
+    struct vv_entry *next =
+        vv_entry_new(op->key, op->key_bytes, before ? before->type : VV_ENTRY_VALUE,
+                     before ? vv_entry_expires(before) : 0, before ? vv_entry_value(before) : NULL,
+                     (size_t)old_bytes, NULL, (size_t)(all - old_bytes));
+    uint8_t *value;
+
+    if (!next)
+        return NULL;
+    value = next->bytes + vv_entry_key_at(next) + next->key_bytes;
+    memset(value + old_bytes, 0, (size_t)(all - old_bytes));
+    if (bytes)
+        memcpy(value + offset, (const uint8_t *)op->value + VV_OP_POSITION, (size_t)bytes);
+    return next;
+}
+
 bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct vv_entry **ret_next)
 {
     const void *old = before ? vv_entry_value(before) : NULL;
@@ -76,6 +95,9 @@ bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct v
             return true;
         *ret_next =
             vv_entry_new(op->key, op->key_bytes, before->type, op->expires_us, old, old_bytes, NULL, 0);
+        return *ret_next != NULL;
+    case VV_OP_PATCH:
+        *ret_next = patch(before, op);
         return *ret_next != NULL;
     case VV_OP_EVENTS:
     case VV_OP_TRIM:
