@@ -19,8 +19,11 @@
 
 #define STALL_MS 200
 
+/* Hears of the call that is held, by its segment and its bytes: on a machine that is busy with other things
+ * others may take as long. */
 struct ear {
     struct varve_io *io;
+    uint64_t segment, bytes;
     _Atomic unsigned stalls, overs, slow;
     _Atomic uint64_t told_us; /* monotonic, when the first stall was told */
     struct varve_message stall;
@@ -29,6 +32,10 @@ struct ear {
 static void on_message(void *arg, const struct varve_message *message)
 {
     struct ear *ear = arg;
+    if ((message->event == VARVE_EVENT_STALL || message->event == VARVE_EVENT_STALL_OVER) &&
+        (message->segment != ear->segment || message->bytes != ear->bytes)) {
+        return;
+    }
     if (message->event == VARVE_EVENT_STALL && atomic_load(&ear->stalls) == 0) {
         atomic_store(&ear->told_us, ear->io->monotonic_us(ear->io));
         ear->stall = *message;
@@ -57,7 +64,7 @@ static struct varve_health_report health_of(struct test_bed *bed)
 static bool hang(enum varve_durability durability, int op, bool sync)
 {
     struct test_bed bed;
-    struct ear ear = {.io = varve_io_system()};
+    struct ear ear = {.io = varve_io_system(), .segment = 1, .bytes = sync ? 0 : 512};
     struct test_gate gate = {.op = op};
     const struct varve_options options = {.durability = durability,
                                           .slot_bytes = 16384,
@@ -84,8 +91,6 @@ static bool hang(enum varve_durability durability, int op, bool sync)
     assert_int_equal(atomic_load(&gate.waiting), 1); /* it hangs still */
     uint64_t took = atomic_load(&ear.told_us) - began;
     assert_true(took >= STALL_MS * 1000);
-    assert_int_equal(ear.stall.segment, 1);
-    assert_int_equal(ear.stall.bytes, sync ? 0 : 512);
     assert_true(ear.stall.duration_us >= STALL_MS * 1000);
     assert_true((ear.stall.offset != 0) != sync);
     struct varve_health_report health = health_of(&bed);
@@ -138,7 +143,7 @@ static void test_watch__sync(void **state)
 static bool after_a_rest(void)
 {
     struct test_bed bed;
-    struct ear ear = {.io = varve_io_system()};
+    struct ear ear = {.io = varve_io_system(), .segment = 1, .bytes = 512};
     struct test_gate gate = {.op = TEST_OP_WRITE_DSYNC};
     const struct varve_options options = {.slot_bytes = 16384,
                                           .mark_idle_ms = UINT32_MAX,
@@ -180,7 +185,7 @@ static void test_watch__preparing(void **state)
 {
     (void)state;
     struct test_bed bed;
-    struct ear ear = {.io = varve_io_system()};
+    struct ear ear = {.io = varve_io_system(), .segment = 2};
     struct test_gate gate = {.op = TEST_OP_SYNC, .prefix = "new-"};
     const struct varve_options options = {
         .slot_bytes = 16384, .stall_ms = STALL_MS, .message = on_message, .message_arg = &ear};
@@ -193,8 +198,6 @@ static void test_watch__preparing(void **state)
     } while (atomic_load(&bed.log->room_bytes) > 600000);
     BED_UNTIL(atomic_load(&gate.waiting) == 1);
     BED_UNTIL(atomic_load(&ear.stalls) >= 1);
-    assert_int_equal(ear.stall.segment, 2);
-    assert_int_equal(ear.stall.bytes, 0);
     struct varve_health_report health = health_of(&bed);
     assert_true(health.reasons & VARVE_HEALTH_STALL);
     assert_int_equal(health.preparer, VARVE_THREAD_STUCK);
