@@ -386,6 +386,8 @@ static void empty(struct varve_kv *kv)
         atomic_store(&shard->bytes, 0);
         atomic_store(&shard->count, 0);
         atomic_store(&shard->expiring, 0);
+        atomic_store(&shard->streams, 0);
+        atomic_store(&shard->events, 0);
     }
     atomic_store(&kv->memory, 0);
 }

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "kv/engine.h"
+#include "kv/snapfile.h"
 #include "lib/bed.h"
 #include "lib/store.h"
 
@@ -351,6 +353,48 @@ static void test_events__snapshot_and_scan(void **state)
     store_end(&s);
 }
 
+/* A snapshot whose last block is damaged was loaded in part: nothing of that part is left, or counted. */
+static void test_events__damaged_snapshot(void **state)
+{
+    static char large[40000];
+    struct varve_kv_stream stream = {.size = sizeof stream};
+    struct test_store s;
+    struct varve_io_stat stat;
+    struct varve_dir *dir, *sub;
+    struct varve_file *file;
+    char name[VV_SNAP_NAME_BYTES];
+    uint64_t lsn = 0;
+    uint8_t byte;
+    (void)state;
+    store_start(&s);
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(varve_kv_stream_append(s.kv, KEY("s"), large, sizeof large, NULL, NULL, NULL), 0);
+    assert_int_equal(varve_kv_snapshot(s.kv, NULL, &s.error), 0);
+    (void)put(&s, "s", "more");
+    assert_int_equal(varve_kv_snapshot(s.kv, &lsn, &s.error), 0);
+    store_close(&s);
+    struct varve_io *io = &s.memory.io;
+    vv_snap_name(lsn, name);
+    assert_int_equal(io->dir_open(io, NULL, "store", 0, &dir, NULL), 0);
+    assert_int_equal(io->dir_open(io, dir, VV_KV_SNAPSHOT_DIR, 0, &sub, NULL), 0);
+    assert_int_equal(io->open(io, sub, name, VARVE_IO_WRITE, &file), 0);
+    assert_int_equal(io->stat(io, file, &stat), 0);
+    assert_int_equal(io->pread(io, file, &byte, 1, stat.size_bytes - 100), 1);
+    byte ^= 0x20;
+    const struct iovec piece = {&byte, 1};
+    assert_int_equal(io->pwritev(io, file, &piece, 1, stat.size_bytes - 100, 0), 1);
+    io->close(io, file);
+    io->dir_close(io, sub);
+    io->dir_close(io, dir);
+    if (store_open(&s) != 0)
+        fail_msg("%s", s.error.message);
+    assert_non_null(strstr(s.told, "snap-"));
+    assert_int_equal(varve_kv_stream_get(s.kv, KEY("s"), &stream), 0);
+    assert_true(stream.first == 1 && stream.next == 62);
+    assert_int_equal(store_stats(&s).events, 61);
+    store_end(&s);
+}
+
 /* Each allocation fails once: nothing of the event is there, in memory and in the log. */
 static void test_events__no_memory(void **state)
 {
@@ -399,7 +443,7 @@ int main(void)
         cmocka_unit_test(test_events__conditions),       cmocka_unit_test(test_events__trim_and_delete),
         cmocka_unit_test(test_events__expiry),           cmocka_unit_test(test_events__transactions),
         cmocka_unit_test(test_events__history),          cmocka_unit_test(test_events__snapshot_and_scan),
-        cmocka_unit_test(test_events__no_memory),
+        cmocka_unit_test(test_events__damaged_snapshot), cmocka_unit_test(test_events__no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
