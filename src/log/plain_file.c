@@ -252,6 +252,7 @@ static int rename_active(struct varve_log *log, uint64_t *ret_number, struct var
 {
     char from[VARVE_FORMAT_FILE_NAME_BYTES], to[VARVE_FORMAT_FILE_NAME_BYTES];
     struct varve_dir *folder = log->plain->files.folder;
+    const struct vv_side *side = &log->plain->files.side; /* as it was at opening; all zero: there was none */
     uint64_t number = log->io->realtime_us(log->io) / 1000000;
     int rc;
 
@@ -260,6 +261,11 @@ static int rename_active(struct varve_log *log, uint64_t *ret_number, struct var
         number = vv_max_u64(number, log->facts[log->fact_count - 2].number + 1);
     pthread_mutex_unlock(&log->segments_mutex);
     number = vv_max_u64(number, log->plain->writer->anchor + 1);
+    /* A clock that was set back since an earlier life must not give it a number below the log's first: the
+     * file would count as trimmed. */
+    number = vv_max_u64(number, side->anchor + 1);
+    if (side->first != VARVE_FORMAT_ACTIVE)
+        number = vv_max_u64(number, side->first);
     vv_plain_file_name(log, VARVE_FORMAT_ACTIVE, from);
     for (;; number++) {
         vv_plain_file_name(log, number, to);
@@ -286,7 +292,11 @@ static int rotate_renamed(struct varve_log *log, struct vv_segment **ret_segment
     vv_plain_file_name(log, VARVE_FORMAT_ACTIVE, active);
     rc = rename_active(log, ret_closed, ret_error);
     if (rc == 0) {
-        rc = log->io->rename(log->io, folder, unborn, active, 0);
+        /* Names reach the disk in any order: were the new file's there and the full one's not, nothing would
+         * name the full one any more. */
+        rc = log->io->dir_sync(log->io, folder);
+        if (rc == 0)
+            rc = log->io->rename(log->io, folder, unborn, active, 0);
         if (rc == 0)
             rc = log->io->dir_sync(log->io, folder);
         if (rc != 0)

@@ -9,6 +9,7 @@
 
 #include "crash/cut.h"
 #include "crash/disk.h"
+#include "crash/payload.h"
 #include "log/open.h"
 #include "varve/varve.h"
 
@@ -53,10 +54,11 @@ static struct varve_options options_of(const struct crash_check *check, struct v
 {
     struct varve_options options = {
         .size = sizeof options,
-        .segment_bytes = 1 << 20,
+        .segment_bytes = check->one_file ? 0 : 1 << 20,
         .slot_bytes = 4096,
         .slot_count = 4,
         .format = check->format,
+        .policy = VARVE_POLICY_TRUNCATE,
         .mark_idle_ms = check->seed % 16 == 0 && !check->format ? 1 : UINT32_MAX,
         .durability = check->single          ? VARVE_STRICT
                       : check->seed % 8 == 1 ? VARVE_BUFFERED
@@ -89,16 +91,16 @@ static bool read_log(struct crash_check *check, struct varve_log *log, struct fo
     bool good = true;
     while (good && (rc = varve_cursor_next(cursor, &entry)) == 0) {
         uint64_t number;
+        size_t bytes;
         if (entry.lsn != ret_found->first + ret_found->count) {
             good = wrong(check, "LSN %" PRIu64 " where %" PRIu64 " should come", entry.lsn,
                          ret_found->first + ret_found->count);
-        } else if (!crash_history_number(entry.data, entry.data_bytes, &number)) {
+        } else if (!crash_payload_number(check->format, entry.data, entry.data_bytes, &number, &bytes)) {
             good = wrong(check, "LSN %" PRIu64 ": bytes that were never appended", entry.lsn);
         } else {
             ret_found->records = crash_grow(ret_found->records, &ret_found->room, ret_found->count + 1,
                                             sizeof *ret_found->records);
-            ret_found->records[ret_found->count++] =
-                (struct found_record){entry.lsn, number, entry.data_bytes};
+            ret_found->records[ret_found->count++] = (struct found_record){entry.lsn, number, bytes};
         }
     }
     if (good && rc != VARVE_END) {
@@ -190,9 +192,9 @@ static bool append_some(struct crash_check *check, struct varve_log *log, struct
     for (unsigned i = 0; i < APPENDS; i++) {
         size_t bytes = i == 1 && check->seed % 8 == 0 ? 30000 : 8 + (size_t)(check->seed >> (8 * i)) % 1200;
         uint64_t number = crash_history_append(history, bytes), lsn;
-        void *data = crash_need(bytes);
-        crash_history_fill(number, data, bytes);
-        int rc = varve_append(log, data, bytes, &lsn);
+        size_t payload_bytes;
+        void *data = crash_payload_new(check->format, number, bytes, &payload_bytes);
+        int rc = varve_append(log, data, payload_bytes, &lsn);
         free(data);
         if (rc != 0) {
             return wrong(check, "appending after recovery fails with %s", varve_error_name(rc));

@@ -28,6 +28,7 @@ struct crash_tally {
 struct crash_check {
     const struct crash_history *history;
     const char *format; /* NULL = the native one */
+    bool one_file;      /* the format has no others, and so no size of one */
     bool single;        /* what is appended has a write of its own each */
     uint64_t moment;
     uint64_t seed;       /* what the check leaves to chance */

@@ -71,6 +71,7 @@ static bool explore_state(struct crash_explorer *explorer, struct crash_session 
     struct crash_check check = {
         .history = &session->history,
         .format = session->scenario->format,
+        .one_file = session->scenario->one_file,
         .single = session->scenario->single,
         .moment = cut->moment,
         .seed = seed_of(cut, number),
@@ -186,6 +187,7 @@ bool crash_replay(const char *path)
     struct crash_check check = {
         .history = &history,
         .format = scenario->format,
+        .one_file = scenario->one_file,
         .single = scenario->single,
         .moment = which.moment,
         .seed = seed_of(&cut, which.number),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "crash/cut.h"
+#include "crash/payload.h"
 #include "log/open.h"
 
 enum {
@@ -42,9 +43,9 @@ static void *new_record(struct worker *w, struct varve_record *ret_record, uint6
 {
     size_t bytes = choose_bytes(w);
     uint64_t number = crash_history_append(&w->session->history, bytes);
-    void *data = crash_need(bytes);
-    crash_history_fill(number, data, bytes);
-    *ret_record = (struct varve_record){.data = data, .data_bytes = bytes};
+    size_t payload_bytes;
+    void *data = crash_payload_new(w->session->scenario->format, number, bytes, &payload_bytes);
+    *ret_record = (struct varve_record){.data = data, .data_bytes = payload_bytes};
     *ret_number = number;
     return data;
 }
@@ -142,7 +143,8 @@ static struct varve_options options_of(struct crash_session *session)
         .size = sizeof(struct varve_options),
         .durability = s->durability,
         .backend = s->backend,
-        .segment_bytes = 1 << 20,
+        .policy = VARVE_POLICY_TRUNCATE,
+        .segment_bytes = s->one_file ? 0 : 1 << 20,
         .slot_bytes = s->slot_bytes,
         .slot_count = s->slot_count,
         .writes_in_flight = s->writes_in_flight,
@@ -293,7 +295,8 @@ static void load_base(struct crash_session *session, const struct crash_fs *fs, 
     crash_fs_copy(fs, &copy);
     crash_disk_init(&disk, &copy, test_rng_next(&session->rng));
     struct varve_options options = {.size = sizeof options,
-                                    .segment_bytes = 1 << 20,
+                                    .segment_bytes = session->scenario->one_file ? 0 : 1 << 20,
+                                    .policy = VARVE_POLICY_TRUNCATE,
                                     .io = &disk.io,
                                     .format = session->scenario->format};
     if (varve_open("log", &options, &log, &error) != 0 ||
@@ -307,10 +310,12 @@ static void load_base(struct crash_session *session, const struct crash_fs *fs, 
     history->base_first = varve_first_lsn(log);
     while (varve_cursor_next(cursor, &entry) == 0) {
         uint64_t number;
-        bool known = crash_history_number(entry.data, entry.data_bytes, &number);
+        size_t bytes = 0;
+        bool known =
+            crash_payload_number(session->scenario->format, entry.data, entry.data_bytes, &number, &bytes);
         assert(known);
         (void)known;
-        crash_history_base(history, number, entry.data_bytes, entry.lsn);
+        crash_history_base(history, number, bytes, entry.lsn);
     }
     history->base_last = varve_last_lsn(log);
     varve_cursor_close(cursor);

@@ -18,6 +18,7 @@ struct crash_scenario {
     const char *name;
     const char *about;
     const char *format; /* NULL = the native one */
+    bool one_file;      /* the format has no others, and so no size of one */
     enum varve_durability durability;
     enum varve_backend backend;
     unsigned writes_in_flight;

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "lib/build.h"
+#include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/tmp.h"
 #include "varve/cursor.h"
@@ -32,22 +33,30 @@ struct bench {
     uint64_t acked;
 };
 
-static void start(struct bench *b, const char *name)
+/* `below`: what calls go to that do not fail; NULL = the system. */
+static void start_on(struct bench *b, const char *name, struct varve_io *below)
 {
     memset(b, 0, sizeof *b);
     b->format = varve_format_get(name);
     b->root = test_tmp_new();
     b->path = test_tmp_join(b->root, "log");
-    test_fault_init(&b->fault, NULL);
+    test_fault_init(&b->fault, below);
     b->options = (struct varve_options){.size = sizeof b->options,
                                         .format = name,
                                         .durability = VARVE_STRICT,
                                         .slot_bytes = 4096,
                                         .retry_count = 2,
+                                        .breaker_first_ms = 1,
+                                        .breaker_max_ms = 1,
                                         .io = &b->fault.pass.io};
     if (b->format->layout != VARVE_LAYOUT_ONE_FILE)
         b->options.segment_bytes = 4096;
     assert_int_equal(varve_open(b->path, &b->options, &b->log, NULL), 0);
+}
+
+static void start(struct bench *b, const char *name)
+{
+    start_on(b, name, NULL);
 }
 
 static void end(struct bench *b)
@@ -163,12 +172,126 @@ static void test_plain__a_rotation_is_finished(void **state)
     end(&b);
 }
 
+/* Files that are full are named by the second. One that gets its name after the clock was set back must not
+ * come before those that were trimmed in an earlier life: it would count as one of them. */
+static void test_plain__a_clock_set_back(void **state)
+{
+    const uint64_t now_us = UINT64_C(1700000000) * 1000000;
+    struct test_clock clock;
+    uint64_t first = 1;
+    struct bench b;
+
+    (void)state;
+    test_clock_init(&clock, NULL, now_us, 1, 1);
+    start_on(&b, "dbkv", &clock.pass.io);
+    while (b.acked < 200)
+        assert_int_equal(append(&b), 0);
+    assert_int_equal(varve_trim(b.log, b.acked, &first), 0);
+    assert_true(first > 1);
+    assert_int_equal(varve_close(b.log, NULL), 0);
+    test_clock_set_realtime(&clock, now_us - UINT64_C(3600) * 1000000);
+    assert_int_equal(varve_open(b.path, &b.options, &b.log, NULL), 0);
+    assert_int_equal(varve_first_lsn(b.log), first);
+    while (b.acked < 400)
+        assert_int_equal(append(&b), 0);
+    assert_int_equal(varve_close(b.log, NULL), 0);
+    assert_int_equal(varve_open(b.path, &b.options, &b.log, NULL), 0);
+    assert_int_equal(varve_first_lsn(b.log), first);
+    assert_int_equal(varve_last_lsn(b.log), b.acked);
+    assert_int_equal(varve_close(b.log, NULL), 0);
+    end(&b);
+    test_clock_close(&clock);
+}
+
+/* A disk that is full for a moment is waited for. */
+static void test_plain__a_full_disk_is_waited_for(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
+        struct bench b;
+        int rule;
+
+        start(&b, formats[f]);
+        assert_int_equal(varve_close(b.log, NULL), 0);
+        b.options.breaker_failures = 1;
+        assert_int_equal(varve_open(b.path, &b.options, &b.log, NULL), 0);
+        assert_int_equal(append(&b), 0);
+        rule = test_fault_arm(
+            &b.fault,
+            &(struct test_fault_rule){.op = TEST_OP_WRITE, .prefix = "wal", .times = 20, .error = ENOSPC});
+        assert_int_equal(append(&b), 0);
+        assert_int_equal(test_fault_hits(&b.fault, rule), 20);
+        assert_int_equal(append(&b), 0);
+        assert_int_equal(varve_close(b.log, NULL), 0);
+        again(&b, true);
+        end(&b);
+    }
+}
+
+/* One that stays full ends in a log that is read-only and has all that was acknowledged. */
+static void test_plain__a_disk_stays_full(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
+        struct varve_error error;
+        struct bench b;
+
+        start(&b, formats[f]);
+        assert_int_equal(append(&b), 0);
+        assert_int_equal(varve_close(b.log, NULL), 0);
+        b.options.breaker_failures = UINT32_MAX;
+        assert_int_equal(varve_open(b.path, &b.options, &b.log, NULL), 0);
+        (void)test_fault_arm(&b.fault, &(struct test_fault_rule){.op = TEST_OP_WRITE,
+                                                                 .prefix = "wal",
+                                                                 .times = TEST_FAULT_FOREVER,
+                                                                 .action = TEST_FAULT_PARTIAL,
+                                                                 .error = ENOSPC,
+                                                                 .bytes = 3});
+        assert_int_equal(append(&b), VARVE_E_READONLY);
+        assert_int_equal(varve_error_first(b.log, &error), VARVE_E_IO);
+        assert_int_equal(error.sys_errno, ENOSPC);
+        assert_int_not_equal(varve_close(b.log, NULL), 0);
+        again(&b, true);
+        end(&b);
+    }
+}
+
+/* Nor is a record lost, or half there, where the next file cannot be made. */
+static void test_plain__no_room_for_the_next_file(void **state)
+{
+    static const char *const growing[] = {"stra", "dbkv", "lfwal"};
+
+    (void)state;
+    for (size_t f = 0; f < sizeof growing / sizeof *growing; f++) {
+        struct varve_error error;
+        struct bench b;
+
+        start(&b, growing[f]);
+        (void)test_fault_arm(&b.fault, &(struct test_fault_rule){.op = TEST_OP_CREATE,
+                                                                 .prefix = "wal",
+                                                                 .times = TEST_FAULT_FOREVER,
+                                                                 .error = ENOSPC});
+        while (append(&b) == 0)
+            assert_true(b.acked < 1000);
+        assert_true(b.acked > 10);
+        assert_int_equal(varve_error_first(b.log, &error), VARVE_E_NOSPC);
+        assert_int_equal(append(&b), VARVE_E_READONLY);
+        assert_int_not_equal(varve_close(b.log, NULL), 0);
+        again(&b, true);
+        end(&b);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain__a_write_is_taken_back),
         cmocka_unit_test(test_plain__a_sync_is_final),
         cmocka_unit_test(test_plain__a_rotation_is_finished),
+        cmocka_unit_test(test_plain__a_clock_set_back),
+        cmocka_unit_test(test_plain__a_full_disk_is_waited_for),
+        cmocka_unit_test(test_plain__a_disk_stays_full),
+        cmocka_unit_test(test_plain__no_room_for_the_next_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
