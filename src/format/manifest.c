@@ -2,9 +2,10 @@
 /*
  * MANIFEST <-> text. One form only: what decode accepts is what encode writes, byte for byte.
  *
- * There are three versions, and a log has the lowest one that can say what there is to say: a log without a
- * codec is understood by those who never heard of codecs. The highest is for what is no log yet, so that
- * those who never heard of copies refuse it too.
+ * There are four versions, and a log has the lowest one that can say what there is to say: a log without a
+ * codec is understood by those who never heard of codecs. The third is for what is no log yet, so that those
+ * who never heard of copies refuse it too; the fourth for a log that may have segments elsewhere, which
+ * nobody may read or write as if it had not.
  */
 #include "format/manifest.h"
 
@@ -20,7 +21,7 @@ static const char name_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-+.";
 
 static int version_of(const struct vv_manifest *m)
 {
-    return m->incomplete ? 3 : m->codec != 0 ? 2 : 1;
+    return m->failover[0] ? 4 : m->incomplete ? 3 : m->codec != 0 ? 2 : 1;
 }
 
 size_t vv_manifest_encode(const struct vv_manifest *m, char *out)
@@ -41,9 +42,22 @@ size_t vv_manifest_encode(const struct vv_manifest *m, char *out)
                         m->dictionary);
     if (m->incomplete)
         len += snprintf(out + len, VV_MANIFEST_BYTES_MAX - (size_t)len, "incomplete 1\n");
+    if (m->failover[0])
+        len += snprintf(out + len, VV_MANIFEST_BYTES_MAX - (size_t)len, "failover %s\n", m->failover);
     len += snprintf(out + len, VV_MANIFEST_BYTES_MAX - (size_t)len, "crc32c %08" PRIx32 "\n",
                     vv_crc32c(0, out, (size_t)len));
     return (size_t)len;
+}
+
+int vv_manifest_path_fits(const char *path)
+{
+    size_t len = strlen(path);
+
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)path[i] < 0x20 || path[i] == 0x7f)
+            return 0;
+    }
+    return path[0] == '/' && len < VV_MANIFEST_PATH_BYTES;
 }
 
 static int hex_digit(char c)
@@ -68,12 +82,24 @@ static int parse_uuid(const char *text, uint8_t *out)
     return 1;
 }
 
+/* The rest of a line, which may hold blanks. */
+static int parse_path(const char *line, char *out)
+{
+    size_t len = strcspn(line, "\n");
+
+    if (len >= VV_MANIFEST_PATH_BYTES)
+        return 0;
+    memcpy(out, line, len);
+    out[len] = 0;
+    return vv_manifest_path_fits(out);
+}
+
 /* The fields by sscanf, whose leniency does no harm: the caller encodes the result again and compares. */
 static int parse(const char *text, struct vv_manifest *m)
 {
     char uuid[33];
     int version, rest = 0;
-    const char *codec;
+    const char *codec, *failover;
 
     memset(m, 0, sizeof *m);
     if (sscanf(text,
@@ -83,7 +109,10 @@ static int parse(const char *text, struct vv_manifest *m)
                &rest) != 7)
         return 0;
     codec = strstr(text + rest, "\ncodec ");
-    m->incomplete = version == 3;
+    failover = strstr(text + rest, "\nfailover ");
+    m->incomplete = version >= 3 && strstr(text + rest, "\nincomplete 1\n") != NULL;
+    if (failover && !parse_path(failover + strlen("\nfailover "), m->failover))
+        return 0;
     if (codec && (sscanf(codec, " codec %" SCNu32 " %31s dictionary %" SCNx32, &m->codec, m->codec_name,
                          &m->dictionary) != 3 ||
                   m->codec > VARVE_CODEC_ID_MAX || m->codec_name[strspn(m->codec_name, name_letters)]))

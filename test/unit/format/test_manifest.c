@@ -46,6 +46,48 @@ static int decode_sealed(const char *body, struct vv_manifest *ret)
     return decode(text, (size_t)len, ret);
 }
 
+/* The path of a second directory: whatever a line can hold, and only in the version that knows it. */
+static void test_manifest__failover(void **state)
+{
+    (void)state;
+    char text[VV_MANIFEST_BYTES_MAX], body[VV_MANIFEST_BYTES_MAX], path[VV_MANIFEST_PATH_BYTES + 1];
+    struct vv_manifest m = sample(), back;
+    memset(path, 'x', sizeof path);
+    path[0] = '/';
+    path[VV_MANIFEST_PATH_BYTES] = 0;
+    assert_false(vv_manifest_path_fits(path));
+    path[VV_MANIFEST_PATH_BYTES - 1] = 0;
+    const char *const fit[] = {"/", "/mnt/second disk/events", "/a\xc3\xa9", path};
+    for (unsigned i = 0; i < 4; i++) {
+        assert_true(vv_manifest_path_fits(fit[i]));
+        snprintf(m.failover, sizeof m.failover, "%s", fit[i]);
+        m.incomplete = i == 1;
+        m.codec = i == 2 ? 7 : 0;
+        name_codec(&m, i == 2 ? "x" : "");
+        size_t len = vv_manifest_encode(&m, text);
+        assert_memory_equal(text, "varve manifest 4\n", 17);
+        assert_int_equal(decode(text, len, &back), 0);
+        assert_string_equal(back.failover, fit[i]);
+        assert_int_equal(back.incomplete, m.incomplete);
+    }
+    const char *const unfit[] = {"", "relative", "/line\nbreak", "/tab\tstop", "/del\x7f"};
+    for (unsigned i = 0; i < 5; i++) {
+        assert_false(vv_manifest_path_fits(unfit[i]));
+    }
+    /* Under a version that does not know the line it is refused, whatever the checksum says. */
+    for (int version = 1; version <= 4; version++) {
+        snprintf(body, sizeof body,
+                 "varve manifest %d\nuuid 00112233445566778899aabbccddeeff\ncreated_us 1\nfirst_segment 1\n"
+                 "first_lsn 1\nclean 0\nlast_lsn 0\nfailover /mnt\n",
+                 version);
+        assert_int_equal(decode_sealed(body, &back), version == 4 ? 0 : VARVE_E_VERSION);
+    }
+    snprintf(body, sizeof body, "%s",
+             "varve manifest 4\nuuid 00112233445566778899aabbccddeeff\ncreated_us 1\nfirst_segment 1\n"
+             "first_lsn 1\nclean 0\nlast_lsn 0\n");
+    assert_int_equal(decode_sealed(body, &back), VARVE_E_VERSION);
+}
+
 static void test_manifest__round_trip(void **state)
 {
     (void)state;
@@ -253,10 +295,11 @@ static void test_manifest__incomplete(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_manifest__round_trip), cmocka_unit_test(test_manifest__text),
-        cmocka_unit_test(test_manifest__damaged),    cmocka_unit_test(test_manifest__too_long),
-        cmocka_unit_test(test_manifest__newer),      cmocka_unit_test(test_manifest__one_form),
-        cmocka_unit_test(test_manifest__versions),   cmocka_unit_test(test_manifest__incomplete),
+        cmocka_unit_test(test_manifest__failover),   cmocka_unit_test(test_manifest__round_trip),
+        cmocka_unit_test(test_manifest__text),       cmocka_unit_test(test_manifest__damaged),
+        cmocka_unit_test(test_manifest__too_long),   cmocka_unit_test(test_manifest__newer),
+        cmocka_unit_test(test_manifest__one_form),   cmocka_unit_test(test_manifest__versions),
+        cmocka_unit_test(test_manifest__incomplete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
