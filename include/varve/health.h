@@ -36,7 +36,10 @@ enum varve_health_state {
       "an append waits for a slot, or met a full ring within health_recent_ms")                       \
     X(PIN_OVER, "pin_over", "a pin is over its limit and could not be dropped")                       \
     X(THREAD, "thread",                                                                               \
-      "a thread of the log has been in one piece of work for stall_ms, and nothing above says why")
+      "a thread of the log has been in one piece of work for stall_ms, and nothing above says why")   \
+    X(FAILOVER, "failover", "the log's directory failed or hangs: segments are made in failover_dir") \
+    X(FAILOVER_UNREADY, "failover_unready",                                                           \
+      "no segment stands ready in failover_dir: the log could not go on there")
 
 enum varve_health_reason {
 #define VARVE_HEALTH_ENUM(name, text, meaning) VARVE_HEALTH_BIT_##name,

@@ -66,6 +66,10 @@ enum varve_message_level {
     X(BREAKER_CLOSED, "breaker_closed", INFO, 1, "a probe went through: the log writes again")             \
     X(FRAMES_MOVE, "frames_move", WARNING, 1,                                                              \
       "a segment failed; what is not acknowledged moves to a fresh one")                                   \
+    X(FAILOVER, "failover", WARNING, 1,                                                                    \
+      "the log's directory failed or hangs; the log goes on in failover_dir")                              \
+    X(FAILOVER_OVER, "failover_over", INFO, 1, "segments are made in the log's own directory again")       \
+    X(FAILOVER_UNREADY, "failover_unready", WARNING, 1, "no segment can be made ready in failover_dir")    \
     X(REFUSED, "refused", WARNING, 1, "the log's format cannot hold a record, which was not appended")     \
     X(FACTS_UNWRITTEN, "facts_unwritten", WARNING, 1,                                                      \
       "VARVE cannot be written beside a log in another format")                                            \

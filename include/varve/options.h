@@ -139,6 +139,10 @@ struct varve_options {
     uint32_t health_recent_ms; /* how long what has passed keeps a log `degraded` (varve/health.h); 10,000 */
     const char *format; /* the log's, by its name (varve/format.h): NULL = what is there tells; one that is in
                            another is refused. The string is read during the call only */
+    const char *failover_dir; /* a directory on another device, where the log goes on when its own fails or
+                                 hangs for stall_ms: docs/OPERATIONS.md. It belongs to this log alone. NULL =
+                                 the one that the log has; "": none any more, refused as long as segments lie
+                                 there. The string is read during the call only */
 };
 
 /*

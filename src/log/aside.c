@@ -456,7 +456,7 @@ static int open_both(struct varve_io *io, const char *path, struct varve_dir **r
 
     if (!path || !*path)
         return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a path is needed");
-    rc = vv_inspect_open_dir(path, io, ret_dir, ret_error);
+    rc = vv_inspect_open_own(path, io, ret_dir, ret_error);
     if (rc != 0)
         return rc;
     *ret_sub = NULL;

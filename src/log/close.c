@@ -15,6 +15,7 @@
 #include "log/breaker.h"
 #include "log/codec.h"
 #include "log/export.h"
+#include "log/failover.h"
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/observer.h"
@@ -81,11 +82,13 @@ void vv_close_free(struct varve_log *log)
     if (atomic_load(&log->event_fd) >= 0)
         vv_event_close(atomic_load(&log->event_fd));
     vv_free(atomic_load(&log->observer));
+    vv_failover_end(log);
     /* Last of the files: whoever waits for the lock finds everything done. */
     vv_lock_leave(log);
     vv_plain_free(log);
     if (log->dir)
         log->io->dir_close(log->io, log->dir);
+    vv_free(log->failover);
     pthread_mutex_destroy(&log->times_mutex);
     pthread_mutex_destroy(&log->place_mutex);
     pthread_mutex_destroy(&log->segments_mutex);
@@ -100,13 +103,18 @@ void vv_close_free(struct varve_log *log)
 
 static int note_clean_end(struct varve_log *log, struct varve_error *ret_error)
 {
+    int rc;
+
     /* A torn end that nothing supersedes yet must be found again as what it is. Called clean, the next open
      * could write into it, and what lies behind the tear would follow on that. */
     if (log->tail_torn && atomic_load(&log->counters.segments_opened) == 0)
         return 0;
     log->manifest.clean = 1;
     log->manifest.last_lsn = atomic_load(&log->durable_lsn);
-    return vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
+    rc = vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
+    if (rc == VARVE_E_IO && vv_failover_switch(log, ret_error))
+        rc = vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
+    return rc;
 }
 
 static void tell_closed(struct varve_log *log, int rc)

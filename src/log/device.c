@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "log/failover.h"
 
 #define PROBE_NAME "new-probe.tmp"
 
@@ -64,6 +65,7 @@ int vv_device_choose(struct varve_log *log, struct varve_error *ret_error)
             return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, rc != 0 ? -rc : EINVAL,
                                 "backend direct: the file system cannot bypass the page cache");
     }
+    vv_failover_device(log, &align);
     if (!log->direct || align < 512)
         align = 512;
     /* An error of writing back pages is told once, to whoever syncs the file next, for whichever pages it

@@ -222,6 +222,19 @@ static int begin(struct varve_io *io, struct varve_dir *dir, const char *path, s
     return 0;
 }
 
+/* The copy has everything in one directory. */
+static int stay_alone(struct varve_io *io, struct varve_dir *to, struct varve_error *ret_error)
+{
+    struct vv_manifest manifest;
+    struct varve_error error;
+
+    /* One that is damaged is copied as it is. */
+    if (vv_manifest_read(io, to, &manifest, &error) != 0 || !manifest.failover[0])
+        return 0;
+    manifest.failover[0] = 0;
+    return vv_manifest_write(io, to, &manifest, ret_error);
+}
+
 int vv_duplicate_make(struct varve_io *io, struct varve_dir *dir, const char *path,
                       struct varve_error *ret_error)
 {
@@ -233,6 +246,8 @@ int vv_duplicate_make(struct varve_io *io, struct varve_dir *dir, const char *pa
     rc = begin(io, to, path, ret_error);
     if (rc == 0)
         rc = copy_files(io, dir, to, false, ret_error);
+    if (rc == 0)
+        rc = stay_alone(io, to, ret_error);
     if (rc == 0)
         rc = copy_lost(io, dir, to, ret_error);
     io->dir_close(io, to);

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "log/failover.h"
 #include "log/stages.h"
 #include "log/watch.h"
 
@@ -142,6 +143,9 @@ static uint32_t find_reasons(struct varve_log *log, const struct varve_health_re
         {h->stalled_us == 0 && h->breaker_open_us == 0 &&
              (h->preparer == VARVE_THREAD_STUCK || h->flusher == VARVE_THREAD_STUCK),
          VARVE_HEALTH_THREAD},
+        {vv_failover_away(log), VARVE_HEALTH_FAILOVER},
+        {log->failover && !vv_failover_away(log) && atomic_load(&log->failover->unready),
+         VARVE_HEALTH_FAILOVER_UNREADY},
     };
     uint32_t bits = 0;
 

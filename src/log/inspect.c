@@ -16,6 +16,7 @@
 #include "format/record.h"
 #include "log/chain.h"
 #include "log/decode.h"
+#include "log/failover.h"
 #include "log/inspect.h"
 #include "log/plain.h"
 #include "log/scan.h"
@@ -285,7 +286,7 @@ static int inspect_link(struct inspection *in, const struct vv_link *link)
     return rc == VARVE_E_TRIMMED ? 0 : rc;
 }
 
-int vv_inspect_open_dir(const char *path, struct varve_io *io, struct varve_dir **ret_dir,
+int vv_inspect_open_own(const char *path, struct varve_io *io, struct varve_dir **ret_dir,
                         struct varve_error *ret_error)
 {
     int created = 0, rc = io->dir_open(io, NULL, path, 0, ret_dir, &created);
@@ -299,18 +300,38 @@ int vv_inspect_open_dir(const char *path, struct varve_io *io, struct varve_dir 
     return 0;
 }
 
-int vv_inspect_find(const char *path, struct varve_io *io, const char *asked, struct varve_dir **ret_dir,
+int vv_inspect_open_dir(const char *path, struct varve_io **io, struct varve_dir **ret_dir,
+                        struct varve_error *ret_error)
+{
+    struct varve_dir *dir;
+    int rc = vv_inspect_open_own(path, *io, &dir, ret_error);
+
+    if (rc != 0)
+        return rc;
+    rc = vv_failover_follow(io, &dir, ret_error);
+    if (rc != 0) {
+        vv_error_wrap(ret_error, "%s", path);
+        (*io)->dir_close(*io, dir);
+        return rc;
+    }
+    *ret_dir = dir;
+    return 0;
+}
+
+int vv_inspect_find(const char *path, struct varve_io **io, const char *asked, struct varve_dir **ret_dir,
                     const struct varve_format **ret_format, struct varve_error *ret_error)
 {
+    struct varve_io *before = *io;
     struct varve_dir *dir;
     int rc = vv_inspect_open_dir(path, io, &dir, ret_error);
 
     if (rc != 0)
         return rc;
-    rc = vv_plain_find(io, dir, asked, ret_format, ret_error);
+    rc = vv_plain_find(*io, dir, asked, ret_format, ret_error);
     if (rc != 0) {
         vv_error_wrap(ret_error, "%s", path);
-        io->dir_close(io, dir);
+        (*io)->dir_close(*io, dir);
+        *io = before;
         return rc;
     }
     *ret_dir = dir;
@@ -333,7 +354,7 @@ static int inspect_file(struct inspection *in, struct varve_io *io, const char *
     parent[slash ? len : 1] = 0;
     if (slash && len == 0)
         memcpy(parent, "/", 2);
-    rc = vv_inspect_open_dir(parent, io, &dir, in->ret_error);
+    rc = vv_inspect_open_own(parent, io, &dir, in->ret_error);
     vv_free(parent);
     if (rc != 0)
         return rc;
@@ -358,7 +379,7 @@ static int inspect_dir(struct inspection *in, struct varve_io *io, const char *p
 {
     const struct varve_format *format;
     struct varve_dir *dir;
-    int rc = vv_inspect_find(path, io, in->visitor->format, &dir, &format, in->ret_error);
+    int rc = vv_inspect_find(path, &io, in->visitor->format, &dir, &format, in->ret_error);
 
     if (rc != 0)
         return rc;
@@ -367,6 +388,7 @@ static int inspect_dir(struct inspection *in, struct varve_io *io, const char *p
         io->dir_close(io, dir);
         return rc;
     }
+    in->scan.io = io;
     rc = vv_chain_load(&in->chain, io, dir, in->ret_error);
     in->chain.keys = in->visitor->keys;
     if (rc == 0 && in->chain.manifest_rc == VARVE_E_NOT_FOUND && in->chain.count == 0)

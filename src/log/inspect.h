@@ -6,13 +6,18 @@
 #include "varve/inspect.h"
 #include "varve/io.h"
 
-/* Opens a directory that somebody named. Errors: NOT_FOUND NOT_REGULAR IO. */
-int vv_inspect_open_dir(const char *path, struct varve_io *io, struct varve_dir **ret_dir,
+/* Opens a log's own directory, that somebody named. Errors: NOT_FOUND NOT_REGULAR IO. */
+int vv_inspect_open_own(const char *path, struct varve_io *io, struct varve_dir **ret_dir,
+                        struct varve_error *ret_error);
+
+/* The same. Where the log has a second one, *io and *ret_dir are those of
+ * both together, until *ret_dir is closed. Errors: NOT_FOUND NOT_REGULAR IO FOREIGN NOMEM. */
+int vv_inspect_open_dir(const char *path, struct varve_io **io, struct varve_dir **ret_dir,
                         struct varve_error *ret_error);
 
 /* The same, and which format the log in it is in: *ret_format, NULL = the native one. Errors: as
  * vv_plain_find too. */
-int vv_inspect_find(const char *path, struct varve_io *io, const char *asked, struct varve_dir **ret_dir,
+int vv_inspect_find(const char *path, struct varve_io **io, const char *asked, struct varve_dir **ret_dir,
                     const struct varve_format **ret_format, struct varve_error *ret_error);
 
 /* varve_verify, varve_info_get and varve_inspect of a log in a format of others; `name`: one file in `dir`,

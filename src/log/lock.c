@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "log/chain.h"
 #include "log/export.h"
+#include "log/failover.h"
 
 static int64_t read_pid(struct varve_io *io, struct varve_file *file)
 {
@@ -148,6 +149,7 @@ static void after_fork_in_child(void)
     for (struct varve_log *log = registry; log; log = log->registry_next) {
         atomic_store(&log->gate, VARVE_E_FORKED);
         renew_mutexes(log);
+        vv_failover_forked(log);
         log->io->close(log->io, log->lock_file);
         log->lock_file = NULL;
         /* Its file is locked too, for as long as a copy of the descriptor is open. */

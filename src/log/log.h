@@ -44,6 +44,7 @@ struct vv_segment {
     uint8_t *map;      /* [const while it is written] backend mmap: the file's bytes; else NULL */
     uint32_t sector_bytes;
     uint32_t seed;        /* checksum state after the salt */
+    uint32_t side_turn;   /* of the log, when this was begun to be made */
     bool reused;          /* bytes of an earlier life may lie in it */
     void *key;            /* of a codec that seals; secret; made with the salt */
     _Atomic uint32_t bad; /* [atomic: whoever saw a sync fail] nothing is ever synced through it again */
@@ -59,6 +60,7 @@ struct vv_segment_fact {
 };
 
 struct vv_codec;
+struct vv_failover;
 struct vv_plain;
 
 struct varve_log {
@@ -81,10 +83,11 @@ struct varve_log {
     bool in_memory;       /* the mode is `memory` */
     bool timed;           /* VARVE_OPEN_TIMES, in the native format */
     bool read_only;
-    bool created;           /* there was no log before */
-    int tell_depth;         /* how many levels are told, from the gravest on; 0 where nobody listens */
-    struct vv_codec *codec; /* NULL: frames are stored as they are */
-    struct vv_plain *plain; /* a log in a format of others: plain.h; NULL: in the native one */
+    bool created;                 /* there was no log before */
+    int tell_depth;               /* how many levels are told, from the gravest on; 0 where nobody listens */
+    struct vv_codec *codec;       /* NULL: frames are stored as they are */
+    struct vv_failover *failover; /* NULL: there is no second directory */
+    struct vv_plain *plain;       /* a log in a format of others: plain.h; NULL: in the native one */
 
     /* -- the ring -- */
     struct vv_slot *slots;
@@ -157,8 +160,9 @@ struct varve_log {
     struct vv_segment *retired; /* to be closed by prepare */
     struct vv_segment *pool;    /* structs to be used again */
     pthread_mutex_t
-        files_mutex;      /* making and removing files; taken before segments_mutex, by prepare and trim */
-    uint64_t next_number; /* [files_mutex] of the next segment file to be made */
+        files_mutex; /* making and removing files; taken before segments_mutex, by prepare and trim */
+    _Atomic uint32_t side_turn; /* [atomic: failover] how often the log went from one directory to another */
+    uint64_t next_number;       /* [files_mutex] of the next segment file to be made */
     _Atomic uint32_t spare_count; /* [files_mutex] read without it by metrics */
     uint8_t *zeros;               /* [const after open] aligned */
     _Atomic int space_error;      /* why the next segment could not be made: 0, NOSPC, LOG_FULL, LIMIT, IO */
@@ -232,6 +236,7 @@ struct varve_log {
         _Atomic uint64_t frames, marks, records, payload_bytes, written_bytes, writes, syncs, retries, moves;
         _Atomic uint64_t backpressure, segments_opened, segments_trimmed, spares_used;
         _Atomic uint64_t messages, messages_held, stalls, slow_syncs, breaker_opened;
+        _Atomic uint64_t failovers;
     } counters;
 };
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "log/failover.h"
 #include "log/metrics.h"
 #include "log/plain_write.h"
 #include "log/stages.h"
@@ -318,6 +319,10 @@ static void health(struct varve_log *log, struct page *p)
          (double)h.breaker_open_us / 1e6},
         {"wal_breaker_opened_total", "counter", "Times that the breaker opened.",
          (double)atomic_load(&c->breaker_opened)},
+        {"wal_failover_active", "gauge", "1: segments are made in failover_dir; 0: they are not.",
+         vv_failover_away(log) ? 1 : 0},
+        {"wal_failovers_total", "counter", "Times that the log went on in failover_dir.",
+         (double)atomic_load(&c->failovers)},
         {"wal_disk_free_bytes", "gauge", "What the file system has left, when it was last looked at.",
          (double)h.disk_free_bytes},
         {"wal_pins", "gauge", "Pins.", (double)h.pins},

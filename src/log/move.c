@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/wait.h"
 #include "log/codec.h"
+#include "log/failover.h"
 #include "log/stages.h"
 #include "log/tell.h"
 
@@ -97,7 +98,10 @@ void vv_move_frames(struct varve_log *log, const struct varve_error *cause)
     VV_COUNT(log, moves, 1);
     atomic_store(&log->moved_us, log->io->monotonic_us(log->io) | 1);
     note_bad(log);
+    vv_failover_moves(log, cause);
     rc = move_all(log, first, end, &error);
+    if (rc != 0 && vv_failover_switch(log, &error))
+        rc = move_all(log, first, end, &error);
     /* While the mutex is held: the fresh segment may fail somebody as soon as it is not, and the next mover's
      * hold must not be released here, under the slots that it moves. */
     if (rc == 0)

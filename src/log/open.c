@@ -28,6 +28,7 @@
 #include "log/codec.h"
 #include "log/device.h"
 #include "log/export.h"
+#include "log/failover.h"
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/metrics.h"
@@ -225,6 +226,8 @@ static int start_threads(struct varve_log *log, struct varve_error *ret_error)
     if (rc != 0 || log->in_memory)
         return rc;
     rc = vv_watch_start(log, ret_error);
+    if (rc == 0)
+        rc = vv_failover_start(log, ret_error);
     if (rc != 0)
         return rc;
     rc = vv_thread_start(&log->preparer, "varve-prepare", vv_prepare_run, log);
@@ -282,8 +285,12 @@ static int mark_in_use(struct varve_log *log, struct varve_error *ret_error)
     /* What is there has been synced by now. That it says so here vouches for the last frames, which otherwise
      * nothing would until a mark comes. A codec stands here before the first frame that has it. */
     vv_codec_note(log, log->codec ? log->codec->codec : NULL);
+    rc = vv_failover_note(log, ret_error);
+    if (rc != 0)
+        return rc;
     if (log->manifest.clean || log->manifest.last_lsn != durable_lsn || log->manifest.codec != before.codec ||
-        log->manifest.dictionary != before.dictionary) {
+        log->manifest.dictionary != before.dictionary ||
+        strcmp(log->manifest.failover, before.failover) != 0) {
         log->manifest.clean = 0;
         log->manifest.last_lsn = durable_lsn;
         rc = vv_manifest_write(log->io, log->dir, &log->manifest, ret_error);
@@ -299,6 +306,8 @@ static int open_content(struct varve_log *log, struct vv_chain *chain, struct va
 
     if (rc == 0)
         rc = vv_chain_codecs(chain, ret_error);
+    if (rc == 0)
+        rc = vv_failover_settle(log, chain->manifest_rc, ret_error);
     if (rc == 0)
         rc = settle_manifest(log, chain, ret_error);
     if (rc == 0)
@@ -437,11 +446,17 @@ static int open_format(struct varve_log *log, struct varve_error *ret_error)
 
     if (rc != 0)
         return rc;
+    if (format && log->options.failover_dir && *log->options.failover_dir)
+        return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0,
+                            "option failover_dir: the format %s has nothing of the kind", format->name);
     if (format)
         return vv_plain_open(log, format, ret_error);
     if (!log->read_only && log->options.backend == VARVE_BACKEND_MMAP)
         return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0,
                             "option backend: mmap is for formats of others with files of a fixed size");
+    rc = vv_failover_attach(log, ret_error);
+    if (rc != 0)
+        return rc;
     return log->read_only ? open_reader(log, ret_error) : open_writer(log, ret_error);
 }
 
@@ -489,6 +504,7 @@ int varve_open(const char *path, const struct varve_options *options, struct var
     }
     tell_opened(log);
     log->options.format = log->asked.format = NULL; /* the caller's */
+    log->options.failover_dir = log->asked.failover_dir = NULL;
     *ret_log = log;
     return 0;
 }

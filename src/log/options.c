@@ -185,6 +185,7 @@ static int refuse_plain(const struct varve_options *o, const struct varve_format
         {"sector_bytes", o->sector_bytes != 0},
         {"mark_idle_ms", o->mark_idle_ms != 0 && o->mark_idle_ms != UINT32_MAX},
         {"spare_segments", o->spare_segments != 0 && o->spare_segments != UINT32_MAX},
+        {"failover_dir", o->failover_dir && *o->failover_dir},
     };
 
     for (size_t i = 0; i < sizeof native / sizeof *native; i++) {

@@ -24,6 +24,7 @@
 #include "base/wait.h"
 #include "io/event.h"
 #include "log/codec.h"
+#include "log/failover.h"
 #include "log/plain_write.h"
 #include "log/prepare.h"
 #include "log/retain.h"
@@ -60,6 +61,7 @@ struct vv_segment *vv_prepare_segment(struct varve_log *log)
         segment->next = NULL;
         segment->file = NULL;
         segment->map = NULL;
+        segment->side_turn = atomic_load(&log->side_turn);
         atomic_store(&segment->bad, 0);
     }
     return segment;
@@ -123,14 +125,21 @@ int vv_prepare_fact_room(struct varve_log *log, size_t *ret_count)
     return room >= 4 ? 0 : VARVE_E_NOMEM;
 }
 
-void vv_prepare_add(struct varve_log *log, struct vv_segment *segment)
+bool vv_prepare_add(struct varve_log *log, struct vv_segment *segment)
 {
+    bool fits;
+
     segment->next = NULL;
     pthread_mutex_lock(&log->segments_mutex);
-    *log->ready_tail = segment;
-    log->ready_tail = &segment->next;
-    atomic_fetch_add(&log->ready_count, 1);
+    /* Under the lock: who leaves a directory raises this first, and takes back what is ready then. */
+    fits = segment->side_turn == atomic_load(&log->side_turn);
+    if (fits) {
+        *log->ready_tail = segment;
+        log->ready_tail = &segment->next;
+        atomic_fetch_add(&log->ready_count, 1);
+    }
     pthread_mutex_unlock(&log->segments_mutex);
+    return fits;
 }
 
 static bool urgent(struct varve_log *log)
@@ -326,7 +335,8 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
         vv_prepare_discard(log, segment);
         return rc;
     }
-    rc = open_spare(log, made, &segment->file);
+    rc = vv_failover_away(log) ? vv_failover_take(log, made, &segment->file)
+                               : open_spare(log, made, &segment->file);
     segment->reused = rc == 0;
     if (rc == -ENOENT && vv_space_allow(log, ret_error) != 0) {
         vv_prepare_discard(log, segment);
@@ -357,8 +367,26 @@ static int make_segment(struct varve_log *log, struct varve_error *ret_error)
             VV_ABOUT(.segment = segment->number, .bytes = segment->capacity,
                      .duration_us = log->io->monotonic_us(log->io) - began_us),
             "segment %" PRIu64 " is ready%s", segment->number, segment->reused ? ", a spare used again" : "");
-    vv_prepare_add(log, segment);
-    return 0;
+    if (vv_prepare_add(log, segment))
+        return 0;
+    vv_prepare_discard(log, segment);
+    return vv_error_set(ret_error, VARVE_E_IO, ENODEV, "segment %s was made in a directory that was left",
+                        name);
+}
+
+/* The same, and where the device is to blame in the second directory. */
+static int make_somewhere(struct varve_log *log, struct varve_error *ret_error)
+{
+    uint32_t turn = atomic_load(&log->side_turn);
+    int rc = make_segment(log, ret_error);
+
+    if (rc == 0 || !log->failover || !vv_failover_blames(ret_error))
+        return rc;
+    if (!vv_failover_switch(log, ret_error) && turn == atomic_load(&log->side_turn))
+        return rc;
+    /* Under a number of its own: what failed, or hangs, may have been given this one all the same. */
+    log->next_number = vv_prepare_number_after(log->next_number);
+    return make_segment(log, ret_error);
 }
 
 /* Returns what stood there before. */
@@ -404,7 +432,7 @@ static bool due(struct varve_log *log)
 static int make(struct varve_log *log, struct varve_error *ret_error)
 {
     if (!log->plain)
-        return make_segment(log, ret_error);
+        return make_somewhere(log, ret_error);
     return vv_plain_fixed(log) ? vv_plain_make(log, ret_error) : vv_plain_lease(log, ret_error);
 }
 
@@ -472,11 +500,13 @@ void *vv_prepare_run(void *arg)
                 break;
             rc = make_next(log);
         }
+        vv_failover_tick(log);
         if (!atomic_load(&log->stop_prepare) && (!log->plain || vv_plain_fixed(log)))
             vv_space_look(log);
         atomic_store(&log->preparer_busy_us, 0);
         if (!atomic_load(&log->stop_prepare))
-            (void)vv_wait_on(&log->prepare_event, seen, rc != 0 ? RETRY_US : vv_retain_sleep_us(log));
+            (void)vv_wait_on(&log->prepare_event, seen,
+                             vv_failover_sleep_us(log, rc != 0 ? RETRY_US : vv_retain_sleep_us(log)));
     }
     close_retired(log);
     return NULL;

@@ -20,8 +20,8 @@ int vv_prepare_adopt(struct varve_log *log, struct vv_segment *segment, uint64_t
 /* Writes zeros over bytes 0..bytes of the file, in paced pieces where there is no hurry. Negative errno;
  * -ECANCELED when the thread is to stop. */
 int vv_prepare_zeros(struct varve_log *log, struct varve_file *file, uint64_t bytes);
-/* The segment becomes the last of the ready. */
-void vv_prepare_add(struct varve_log *log, struct vv_segment *segment);
+/* The segment becomes the last of the ready. false: the log has gone to another directory meanwhile. */
+bool vv_prepare_add(struct varve_log *log, struct vv_segment *segment);
 /* Room in the table of segments for those that may be started before this is called again; *ret_count: how
  * many it holds. NOMEM. */
 int vv_prepare_fact_room(struct varve_log *log, size_t *ret_count);

@@ -45,6 +45,7 @@ struct sum {
 struct rekey {
     struct varve_options options;
     struct varve_dir *source_dir, *target_dir;
+    struct varve_io *source_io; /* of the source, which may have a second directory */
     struct varve_file *source_lock, *target_lock;
     struct vv_chain source;
     struct vv_rewrite to;
@@ -136,7 +137,9 @@ static int read_all(struct rekey *k, struct vv_chain *chain, uint64_t from, fram
 static int open_source(struct rekey *k, const char *path, struct varve_error *ret_error)
 {
     struct varve_io *io = k->to.io;
-    int rc = vv_inspect_open_dir(path, io, &k->source_dir, ret_error);
+    int rc = vv_inspect_open_dir(path, &io, &k->source_dir, ret_error);
+
+    k->source_io = io;
 
     if (rc == 0)
         rc = vv_plain_refuse(io, k->source_dir, "has no codecs of ours", "there is nothing to encode anew",
@@ -186,7 +189,7 @@ static int try_segments(struct rekey *k, struct varve_error *ret_error)
     enum vv_scan_status status;
     const uint8_t *body;
     struct vv_scan scan;
-    int rc = vv_scan_init(&scan, k->to.io);
+    int rc = vv_scan_init(&scan, k->source_io);
 
     if (rc != 0)
         return vv_error_set(ret_error, rc, 0, "reading the log");
@@ -227,7 +230,7 @@ static int choose_codec(struct rekey *k, const struct varve_codec **ret_codec, s
 static int choose_dictionary(struct rekey *k, const struct varve_codec *codec,
                              struct varve_codec_setup *setup, struct varve_error *ret_error)
 {
-    const struct vv_dictionary_place place = {k->to.io, k->source_dir, k->source.manifest.uuid,
+    const struct vv_dictionary_place place = {k->source_io, k->source_dir, k->source.manifest.uuid,
                                               k->options.keys};
     const struct varve_codec *before = varve_codec_by_id(k->source.manifest.codec);
     uint32_t had = k->source.manifest.dictionary;
@@ -253,6 +256,7 @@ static int prepare(struct rekey *k, struct varve_codec_setup *setup, struct varv
     int rc;
 
     *m = k->source.manifest;
+    m->failover[0] = 0; /* the new log's directory holds all of it */
     rc = choose_codec(k, &codec, ret_error);
     if (rc != 0)
         return rc;
@@ -325,7 +329,7 @@ static int copy_pins(struct rekey *k, struct varve_error *ret_error)
 
     if (!text)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, VV_PIN_FILE);
-    rc = vv_replace_read(io, k->source_dir, VV_PIN_FILE, text, VV_PINS_BYTES_MAX + 1, &length);
+    rc = vv_replace_read(k->source_io, k->source_dir, VV_PIN_FILE, text, VV_PINS_BYTES_MAX + 1, &length);
     if (rc == 0)
         rc = vv_replace_file(io, k->target_dir, VV_PIN_TEMP, VV_PIN_FILE, text, length);
     vv_free(text);
@@ -402,11 +406,11 @@ static void close_all(struct rekey *k)
     if (k->target_lock)
         io->close(io, k->target_lock);
     if (k->source_lock)
-        io->close(io, k->source_lock);
+        k->source_io->close(k->source_io, k->source_lock);
     if (k->target_dir)
         io->dir_close(io, k->target_dir);
     if (k->source_dir)
-        io->dir_close(io, k->source_dir);
+        k->source_io->dir_close(k->source_io, k->source_dir);
 }
 
 static int rekey(struct rekey *k, const char *source, const char *target, struct sum *sum,

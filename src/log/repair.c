@@ -341,7 +341,8 @@ static int repair_here(struct repair *r)
 {
     struct varve_verify_result found;
     struct vv_chain chain;
-    int rc = vv_inspect_open_dir(r->path, r->io, &r->dir, r->ret_error);
+    struct varve_io *io = r->io;
+    int rc = vv_inspect_open_dir(r->path, &r->io, &r->dir, r->ret_error);
 
     if (rc != 0)
         return rc;
@@ -359,6 +360,7 @@ static int repair_here(struct repair *r)
         vv_chain_free(&chain);
     }
     r->io->dir_close(r->io, r->dir);
+    r->io = io;
     return rc;
 }
 
@@ -368,7 +370,7 @@ static int check_alone(struct repair *r, const char *path)
     struct varve_dir *dir;
     bool held = false;
     int64_t pid;
-    int rc = vv_inspect_open_dir(path, r->io, &dir, r->ret_error);
+    int rc = vv_inspect_open_own(path, r->io, &dir, r->ret_error);
 
     if (rc != 0)
         return rc;
@@ -382,6 +384,7 @@ static int check_alone(struct repair *r, const char *path)
 
 static int repair_copy(struct repair *r, const char *path, const char *to)
 {
+    struct varve_io *from = r->io;
     struct varve_dir *dir;
     char *copy = vv_duplicate_path(to);
     int created, rc;
@@ -395,11 +398,11 @@ static int repair_copy(struct repair *r, const char *path, const char *to)
         vv_free(copy);
         return vv_error_set(r->ret_error, VARVE_E_EXISTS, 0, "%s: is there already", to);
     }
-    rc = vv_inspect_open_dir(path, r->io, &dir, r->ret_error);
+    rc = vv_inspect_open_dir(path, &from, &dir, r->ret_error);
     if (rc == 0) {
         tell(r, "copying to %s", copy);
-        rc = vv_duplicate_make(r->io, dir, copy, r->ret_error);
-        r->io->dir_close(r->io, dir);
+        rc = vv_duplicate_make(from, dir, copy, r->ret_error);
+        from->dir_close(from, dir);
     }
     if (rc == 0)
         rc = check_alone(r, path); /* or what was copied is of two moments */

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/tooth.h"
 #include "log/codec.h"
+#include "log/failover.h"
 #include "log/lock.h"
 #include "log/manifest.h"
 #include "log/open.h"
@@ -184,8 +185,9 @@ static int take_last(struct varve_log *log, const struct vv_link *link, const st
         vv_prepare_discard(log, segment);
         return rc;
     }
-    if (!recovered->go_on || link->file_bytes < link->header.capacity ||
-        segment->sector_bytes != log->sector_bytes) {
+    /* Nor where it lies in the second directory: at the start the log's own takes writes. */
+    if (vv_failover_lies_away(log, link->number) || !recovered->go_on ||
+        link->file_bytes < link->header.capacity || segment->sector_bytes != log->sector_bytes) {
         vv_prepare_discard(log, segment);
         return 0;
     }
@@ -223,7 +225,8 @@ static int take_blank(struct varve_log *log, const struct vv_link *link, struct 
      * is trimmed to; it is not used, for it may hold parts of frames. */
     if (link->number == log->manifest.first_segment && log->manifest.first_lsn > 1)
         return 0;
-    if (link->file_bytes != log->options.segment_bytes || atomic_load(&log->ready_count) >= 2) {
+    if (vv_failover_lies_away(log, link->number) || link->file_bytes != log->options.segment_bytes ||
+        atomic_load(&log->ready_count) >= 2) {
         rc = io->unlink(io, log->dir, name);
         if (rc != 0)
             return vv_error_set(ret_error, VARVE_E_IO, -rc, "%s: cannot be removed", name);
@@ -248,7 +251,7 @@ static int take_blank(struct varve_log *log, const struct vv_link *link, struct 
         vv_prepare_discard(log, segment);
         return rc;
     }
-    vv_prepare_add(log, segment);
+    (void)vv_prepare_add(log, segment); /* nobody goes anywhere yet */
     return 0;
 }
 

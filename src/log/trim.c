@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/tooth.h"
+#include "log/failover.h"
 #include "log/manifest.h"
 #include "log/pin.h"
 #include "log/plain_write.h"
@@ -107,7 +108,9 @@ static int remove_segment(struct varve_log *log, uint64_t number, bool bad)
     int rc;
 
     vv_segment_name(number, name);
-    if (!bad && log->spare_count < spares_max && clear_header(log, name) == 0) {
+    /* In the second directory what is removed is gone: spares are for the first one. */
+    if (!bad && !vv_failover_lies_away(log, number) && log->spare_count < spares_max &&
+        clear_header(log, name) == 0) {
         snprintf(spare, sizeof spare, "spare-%016" PRIx64 ".seg", number);
         if (io->rename(io, log->dir, name, spare, 0) == 0) {
             log->spare_count++;

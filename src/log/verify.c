@@ -320,7 +320,7 @@ int varve_verify(const char *path, const struct varve_options *options, varve_da
     vv_options_copy(options, &known);
     r.io = known.io ? known.io : varve_io_system();
     start_us = r.io->monotonic_us(r.io);
-    rc = vv_inspect_find(path, r.io, known.format, &r.dir, &format, ret_error);
+    rc = vv_inspect_find(path, &r.io, known.format, &r.dir, &format, ret_error);
     if (rc != 0)
         return rc;
     if (format) {
@@ -442,7 +442,7 @@ int varve_info_read(const char *path, const struct varve_options *options, struc
         return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a path and a place for the result are needed");
     vv_options_copy(options, &known);
     r.io = known.io ? known.io : varve_io_system();
-    rc = vv_inspect_find(path, r.io, known.format, &r.dir, &format, ret_error);
+    rc = vv_inspect_find(path, &r.io, known.format, &r.dir, &format, ret_error);
     if (rc != 0)
         return rc;
     if (format) {

@@ -104,7 +104,8 @@ static void tell_stall(struct varve_log *log, struct told *told, uint64_t now)
 /* Returns when this flight has to be looked at again; UINT64_MAX: nothing is under way in it. */
 static uint64_t look_at(struct varve_log *log, struct told *told, uint64_t index, uint64_t now)
 {
-    uint64_t stall_us = (uint64_t)log->options.stall_ms * 1000;
+    /* With a second directory to go to, who made the call leaves it at stall_ms and tells itself. */
+    uint64_t stall_us = (uint64_t)log->options.stall_ms * 1000 + (log->failover ? TICK_US : 0);
     struct vv_flight_seen seen;
     bool flies = vv_watch_look(log, index, &seen);
 

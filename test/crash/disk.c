@@ -49,6 +49,7 @@ static int disk_dir_open(struct varve_io *io, struct varve_dir *parent, const ch
 {
     struct crash_disk *disk = io->ctx;
     int rc = 0, created = 0;
+    path += strspn(path, "/");
     pthread_mutex_lock(&disk->lock);
     uint32_t in = parent != NULL ? handle_of(parent)->node : CRASH_ROOT;
     uint32_t node = crash_fs_find(&disk->fs, in, path);

@@ -153,6 +153,9 @@ static struct varve_options options_of(struct crash_session *session)
         .format = s->format,
         .spare_segments = s->format ? 0 : (uint32_t)test_rng_range(&session->rng, 1, 2),
         .retry_count = 2,
+        .failover_dir = s->away ? "/away" : NULL,
+        .breaker_first_ms = s->away ? 1 : 0,
+        .breaker_max_ms = s->away ? 4 : 0,
         .io = &session->tooth.pass.io,
     };
 }
@@ -165,7 +168,7 @@ static void arm_faults(struct crash_session *session)
         (void)test_fault_arm(&session->fault,
                              &(struct test_fault_rule){
                                  .op = sync ? TEST_OP_SYNC : TEST_OP_WRITE_DSYNC,
-                                 .prefix = "wal-",
+                                 .prefix = session->scenario->away ? NULL : "wal-",
                                  .after = (long)test_rng_below(&session->rng, sync ? 10 : 60),
                                  .times = test_rng_once_in(&session->rng, 8) ? 3 : 1,
                                  .action = test_rng_once_in(&session->rng, 2) ? TEST_FAULT_FAIL

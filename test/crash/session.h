@@ -33,6 +33,7 @@ struct crash_scenario {
     bool single;    /* no batches: blocks of one write reach the disk in any order, and a format without
                        frames takes that for damage */
     bool faults;    /* writes and syncs fail now and then */
+    bool away;      /* the log has a second directory to go to then */
     unsigned lives; /* up to so many in a trace */
     unsigned kill_once_in; /* lives that end in a kill; 0 = every second one */
     unsigned traces;       /* with power failures between; 0 = 3 */

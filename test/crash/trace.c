@@ -140,6 +140,7 @@ static int trace_dir_open(struct varve_io *io, struct varve_dir *parent, const c
     uint32_t in = parent != NULL ? handle_of(parent)->node : CRASH_ROOT;
     struct varve_dir *dir;
     int created = 0;
+    path += strspn(path, "/");
     pthread_mutex_lock(&trace->names_lock);
     struct crash_trace_name *found = name_find(trace, in, path);
     struct crash_op op = {.kind = CRASH_MKDIR, .dir = in, .node = trace->next_node};

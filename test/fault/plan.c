@@ -53,8 +53,8 @@ static const int errnos[TEST_OP_COUNT][ERRNOS] = {
 };
 
 /* The longer ones first. */
-static const char *const prefixes[] = {"new-probe", "new-",  "spare-", "MANIFEST", "LOCK", "PINS",
-                                       "wal-",      "index", "lost",   "log",      ""};
+static const char *const prefixes[] = {"new-probe", "new-", "spare-", "MANIFEST", "FAILOVER", "LOCK",
+                                       "PINS",      "wal-", "index",  "lost",     "log",      ""};
 
 static bool plan_begins(const char *name, const char *prefix)
 {

@@ -129,6 +129,9 @@ static bool words_name_it(struct fault_run *run, const char *name)
     if (strncmp(name, "MANIFEST", strlen("MANIFEST")) == 0) {
         return words_has(run, "MANIFEST");
     }
+    if (strcmp(name, "FAILOVER") == 0) {
+        return words_has(run, "FAILOVER: whether it is there cannot be told");
+    }
     if (strcmp(name, "VARVE") == 0) {
         return words_has(run, "VARVE: cannot be read") || words_has(run, "VARVE: not a regular file");
     }

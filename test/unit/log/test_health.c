@@ -16,6 +16,7 @@
 
 #include "lib/bed.h"
 #include "lib/child.h"
+#include "log/failover.h"
 #include "log/log.h"
 #include "log/pin.h"
 #include "log/stages.h"
@@ -165,6 +166,36 @@ static void hang_preparer(struct test_bed *bed)
     BED_UNTIL(health_of(bed).preparer == VARVE_THREAD_STUCK);
 }
 
+/* The log's directory: the names of its segments are matched, and those of the second one's come later. */
+static void fail_home(struct test_bed *bed)
+{
+    BED_UNTIL(atomic_load(&bed->log->failover->standby) == 1);
+    test_fault_arm(&bed->fault, &(struct test_fault_rule){.op = TEST_OP_WRITE_DSYNC, .error = EIO});
+    test_fault_arm(&bed->fault, &(struct test_fault_rule){.op = TEST_OP_ANY_CHANGE,
+                                                          .prefix = "new-probe",
+                                                          .times = TEST_FAULT_FOREVER});
+    append_async(bed, 1);
+    assert_int_equal(varve_sync(bed->log), 0);
+}
+
+static void use_standby_up(struct test_bed *bed)
+{
+    BED_UNTIL(atomic_load(&bed->log->failover->standby) == 1);
+    test_fault_arm(&bed->fault, &(struct test_fault_rule){.op = TEST_OP_CREATE,
+                                                          .prefix = "new-standby",
+                                                          .times = TEST_FAULT_FOREVER});
+    atomic_store(&bed->log->failover->standby, 0);
+    assert_int_equal(vv_pair_unlink_on(bed->log->failover->pair, VV_AWAY, VV_FAILOVER_READY), 0);
+    vv_prepare_kick(bed->log);
+    BED_UNTIL(health_of(bed).reasons == VARVE_HEALTH_FAILOVER_UNREADY);
+}
+
+static void make_standby(struct test_bed *bed)
+{
+    test_fault_disarm(&bed->fault);
+    vv_prepare_kick(bed->log);
+}
+
 static const struct reason {
     uint32_t bit;
     uint32_t beside; /* what may hold with it */
@@ -186,6 +217,12 @@ static const struct reason {
     {VARVE_HEALTH_BACKPRESSURE, 0, fill_ring, open_gate, {.backpressure = VARVE_BACKPRESSURE_FAIL}},
     {VARVE_HEALTH_PIN_OVER, 0, late_pin, drop_pin, {.slot_count = 16}},
     {VARVE_HEALTH_THREAD, 0, hang_preparer, open_gate, {.stall_ms = 100}},
+    {VARVE_HEALTH_FAILOVER,
+     VARVE_HEALTH_MOVED,
+     fail_home,
+     mend,
+     {.failover_dir = "/away", .breaker_first_ms = 5, .breaker_max_ms = 5}},
+    {VARVE_HEALTH_FAILOVER_UNREADY, 0, use_standby_up, make_standby, {.failover_dir = "/away"}},
 };
 
 /* What the metrics say must be what varve_health says. */
