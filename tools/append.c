@@ -42,6 +42,7 @@
 #define KEY_FORMAT        (CLI_LONG + 20)
 #define KEY_PRESET        (CLI_LONG + 21)
 #define KEY_TIME          (CLI_LONG + 22)
+#define KEY_FAILOVER_DIR  (CLI_LONG + 23)
 
 #define APPEND_THREADS_MAX 1024
 #define APPEND_BATCH_MAX   65536
@@ -89,6 +90,8 @@ static const struct cli_option append_options[] = {
     {KEY_KEEP_BYTES, "keep-bytes", "SIZE", "drop segments behind the last so much"},
     {KEY_KEEP_TIME, "keep-time", "DURATION", "drop segments that are older: 90s, 12h, 7d"},
     {KEY_MAX_LOG_BYTES, "max-log-bytes", "SIZE", "refuse what would make the log larger"},
+    {KEY_FAILOVER_DIR, "failover-dir", "DIR",
+     "go on there while the log's device fails or\nhangs; becomes part of the log; '': none any more"},
     {KEY_METRICS_FILE, "metrics-file", "FILE", "export metrics to it, for 'varve stat --watch'"},
     TELLING_OPTIONS,
     CLI_OPTIONS_END,
@@ -411,6 +414,9 @@ static void append_log_option(struct varve_options *options, struct cli *cli, in
         break;
     case KEY_KEEP_TIME:
         options->keep_ms = cli_duration(cli, 1);
+        break;
+    case KEY_FAILOVER_DIR:
+        options->failover_dir = cli->value;
         break;
     case KEY_METRICS_FILE:
         options->metrics_file = cli->value;

@@ -39,6 +39,7 @@ _varve_value() {
     --at | --batch | --before | --expire | --from | --interval | --keep-bytes | --keep-segments | --keep-time | --limit | --lines | --lsn | --max-age | --max-bytes | --max-log-bytes | --max-records | --owner | --record-max | --segment-bytes | --slot-bytes | \
         --sync-bytes | --sync-interval-ms | --threads | --time | --to | --type | -n | -t) ;;
     --metrics-file | --messages) _varve_files "$2" ;;
+    --failover-dir) _varve_files "$2" ;;
     --message-level) _varve_words "$2" "trace debug info warning error off" ;;
     --message-format) _varve_words "$2" "text logfmt json" ;;
     *) return 1 ;;
@@ -51,7 +52,7 @@ _varve_options() {
     append)
         echo "--null --framed --type --time --durability --ack --threads --batch --quiet --no-create --policy" \
             "--segment-bytes --record-max --slot-bytes --backend --sync-bytes --sync-interval-ms" \
-            "--keep-segments --keep-bytes --keep-time --max-log-bytes --metrics-file --codec --dictionary --format --preset" \
+            "--keep-segments --keep-bytes --keep-time --max-log-bytes --failover-dir --metrics-file --codec --dictionary --format --preset" \
             "$keys" \
             "--messages --message-level --message-format"
         ;;
