@@ -257,7 +257,7 @@ int varve_kv_stream_range(struct varve_kv *kv, const void *key, size_t key_bytes
     do {
         rc = read_page(kv, &r, &page);
         for (size_t i = 0; i < page.count && rc == 0; i++) {
-            page.events[i].data = page.memory + page.offsets[i];
+            page.events[i].data = page.memory ? page.memory + page.offsets[i] : NULL;
             rc = fn(arg, &page.events[i]);
         }
         r.left -= page.count;

@@ -173,7 +173,7 @@ static int judge_event(void *arg, const struct varve_kv_event *event)
     }
     value = crash_need(call->bytes + 1);
     model_value(call->number, value, call->bytes);
-    good = memcmp(value, event->data, call->bytes) == 0;
+    good = call->bytes == 0 || memcmp(value, event->data, call->bytes) == 0;
     free(value);
     return good ? 0 : 1;
 }
@@ -214,7 +214,7 @@ static int judge_entry(void *arg, const struct varve_kv_entry *entry)
     e = &j->keys[key];
     if (!e->there || e->met || e->is_lock != (entry->is_lock != 0) ||
         e->is_stream != (entry->is_stream != 0) || e->version != entry->version ||
-        e->bytes != entry->value_bytes || memcmp(e->value, entry->value, e->bytes) != 0) {
+        e->bytes != entry->value_bytes || (e->bytes > 0 && memcmp(e->value, entry->value, e->bytes) != 0)) {
         (void)snprintf(j->why, j->room,
                        "key %u: version %" PRIu64 ", %zu bytes; should be %s, version %" PRIu64 ", %zu bytes",
                        key, entry->version, entry->value_bytes, e->there ? "there" : "absent", e->version,

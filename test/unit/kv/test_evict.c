@@ -214,6 +214,7 @@ static void test_evict__lower_limit(void **state)
     store_end(&s);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 static long resident_bytes(void)
 {
     long size = 0, resident = 0;
@@ -223,6 +224,7 @@ static long resident_bytes(void)
     (void)fclose(file);
     return resident * sysconf(_SC_PAGESIZE);
 }
+#endif
 
 /* What is counted is what the process takes. */
 static void test_evict__honest(void **state)
