@@ -95,8 +95,14 @@ static int tidy_up(struct varve_log *log, struct varve_error *ret_error)
     struct varve_io *io = log->io;
     int rc = io->dir_list(io, log->dir, see_name, &t);
 
-    for (size_t i = 0; rc == 0 && i < t.count; i++)
+    for (size_t i = 0; rc == 0 && i < t.count; i++) {
         rc = keep_spare(log, t.names[i], &t) ? 0 : io->unlink(io, log->dir, t.names[i]);
+        if (rc != 0) {
+            rc = vv_error_set(ret_error, VARVE_E_IO, -rc, "%s: cannot be removed", t.names[i]);
+            vv_free(t.names);
+            return rc;
+        }
+    }
     /* Also when nothing was removed: whoever was here before may have given a segment its name and been
      * killed before that was durable, and from now on it is built upon. */
     if (rc == 0)

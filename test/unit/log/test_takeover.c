@@ -112,6 +112,35 @@ static void test_takeover__tidies_up(void **state)
     bed_end(&bed);
 }
 
+/* What cannot be removed is named. */
+static void test_takeover__names_what_stays(void **state)
+{
+    (void)state;
+    static const char name[] = "new-0000000000000009.tmp";
+    struct test_bed bed;
+    struct varve_dir *dir;
+    struct varve_file *file;
+    bed_start(&bed, BED_MEMORY, &(struct varve_options){.durability = VARVE_GROUP}, 100);
+    struct varve_io *io = &bed.memory.io;
+    assert_int_equal(bed_shut(&bed), 0);
+    assert_int_equal(io->dir_open(io, NULL, "log", 0, &dir, NULL), 0);
+    assert_int_equal(io->open(io, dir, name, VARVE_IO_WRITE | VARVE_IO_CREATE, &file), 0);
+    io->close(io, file);
+    io->dir_close(io, dir);
+    assert_true(test_fault_arm(&bed.fault, &(struct test_fault_rule){.op = TEST_OP_UNLINK,
+                                                                     .prefix = "new-0",
+                                                                     .action = TEST_FAULT_FAIL,
+                                                                     .error = EIO}) >= 0);
+    assert_int_equal(bed_open(&bed), VARVE_E_IO);
+    assert_int_equal(bed.error.sys_errno, EIO);
+    assert_non_null(strstr(bed.error.message, name));
+    test_fault_disarm(&bed.fault);
+    assert_int_equal(bed_open(&bed), 0);
+    assert_int_equal(bed_shut(&bed), 0);
+    bed_check(&bed);
+    bed_end(&bed);
+}
+
 /* After a clean end the same segment is gone on with; other sizes and sectors start a fresh one. */
 static void test_takeover__goes_on(void **state)
 {
@@ -226,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_takeover__names_are_made_durable),
         cmocka_unit_test(test_takeover__syncs_what_it_read),
         cmocka_unit_test(test_takeover__tidies_up),
+        cmocka_unit_test(test_takeover__names_what_stays),
         cmocka_unit_test(test_takeover__goes_on),
         cmocka_unit_test(test_takeover__last_number),
         cmocka_unit_test(test_takeover__begins_with_a_blank),
