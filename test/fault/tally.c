@@ -65,12 +65,13 @@ static void tally_wrong(struct fault_tally *tally, size_t number, const struct f
 }
 
 /* Nobody was told of something that somebody should have been told of. A log that is damaged says so anyway,
- * and may keep to that. */
+ * and may keep to that. Of two faults the first changes which call the second meets, so there it is not
+ * asked. */
 static bool tally_is_hushed(const struct fault_tally *tally, const struct fault_case *fault,
                             const struct fault_found *found)
 {
-    return found->struck && found->said == tally->count->said && tally->count->errors == 0 &&
-           fault_words_none(fault, tally->scenario->name) == NULL;
+    return fault->way != FAULT_TWO && found->struck && found->said == tally->count->said &&
+           tally->count->errors == 0 && fault_words_none(fault, tally->scenario->name) == NULL;
 }
 
 void fault_tally_add(void *arg, size_t number, const struct fault_case *fault,

@@ -188,11 +188,12 @@ void fault_words_check(struct fault_run *run)
     const struct test_fault_rule *rule = &fault->rule[0];
     bool fails = rule->action == TEST_FAULT_FAIL || rule->action == TEST_FAULT_PARTIAL;
     if (run->errors == 0 || run->base->code != 0 || fault->rule_count != 1 || fault->site[0] == NULL ||
-        !fails || fault_case_lies(fault)) {
+        fault->alloc_after >= 0 || !fails || fault_case_lies(fault)) {
         return;
     }
     /* One that goes on meets other files too, and those are named. */
     bool named = words_name_it(run, fault->site[0]->name) ||
+                 (fault->site[0]->name[0] != '\0' && words_has(run, fault->site[0]->name)) ||
                  (rule->times == TEST_FAULT_FOREVER && rule->prefix != NULL &&
                   strcmp(rule->prefix, "wal-") == 0 && words_has(run, "segment "));
     if (!named) {
