@@ -31,7 +31,8 @@ LIBRARIES = {
     r"isa-l": {"base", "format", "codec"},
     r"(lz4|zstd|zdict)": {"codec"},
     r"openssl/": {"codec", "kv"},
-    r"(uv|microhttpd|lmdb|xxhash|jansson|cmocka|sqlite|rocksdb|leveldb)": set(),
+    r"lmdb": {"kv"},
+    r"(uv|microhttpd|xxhash|jansson|cmocka|sqlite|rocksdb|leveldb)": set(),
 }
 
 # Folders that turn bytes into structs and back, and what they therefore have no use for.

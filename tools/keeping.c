@@ -23,6 +23,7 @@ int keeping_open(struct keeping *keeping)
     /* Nobody who asks for one change waits for a snapshot. */
     options.snapshot_ms = VARVE_KV_NEVER;
     options.snapshot_operations = VARVE_KV_UNLIMITED;
+    options.store = keeping->store;
     options.at_lsn = keeping->at_lsn;
     options.at_time_us = keeping->at_time_us;
     rc = varve_kv_open(keeping->path, &options, &keeping->kv, &error);

@@ -12,8 +12,9 @@
 /* What is opened, and how. */
 struct keeping {
     const char *path;
-    bool change;         /* for writing; else read-only, beside a writer too */
-    bool create;         /* where there is none */
+    bool change; /* for writing; else read-only, beside a writer too */
+    bool create; /* where there is none */
+    enum varve_kv_store store;
     uint64_t at_lsn;     /* as of then; 0 = now */
     uint64_t at_time_us; /* likewise */
     struct varve_kv *kv;

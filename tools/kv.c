@@ -16,6 +16,7 @@
 #define KEY_LIMIT    (CLI_LONG + 2)
 #define KEY_RAW      (CLI_LONG + 3)
 #define KEY_JSON     (CLI_LONG + 4)
+#define KEY_STORE    (CLI_LONG + 5)
 #define SCAN_AT_ONCE 1000
 
 static const struct cli_option kv_options[] = {
@@ -25,6 +26,7 @@ static const struct cli_option kv_options[] = {
     {KEY_LIMIT, "limit", "NUMBER", "scan, range: end after so many entries or events"},
     {KEY_RAW, "raw", NULL, "get: the value and nothing behind it"},
     {KEY_JSON, "json", NULL, "get, scan, stat, history, range: JSON, an object a line"},
+    {KEY_STORE, "store", "NAME", "set: what a new engine is to be: memory, lmdb"},
     KEYING_OPTIONS,
     CLI_OPTIONS_END,
 };
@@ -224,6 +226,8 @@ static int kv_stat(struct kv_wish *wish)
             out_print(&wish->out, "streams    %" PRIu64 " of them, with %" PRIu64 " events\n", s.streams,
                       s.events);
         out_print(&wish->out, "memory     %s\n", units_bytes(text, s.memory_bytes));
+        if (s.store == VARVE_KV_STORE_LMDB)
+            out_print(&wish->out, "store      lmdb, of %s\n", units_bytes(text, s.env_bytes));
         out_print(&wish->out, "snapshot   LSN %" PRIu64 ", %" PRIu64 " entries; %" PRIu64 " passed over\n",
                   r.snapshot_lsn, r.snapshot_entries, r.snapshots_bad);
         out_print(&wish->out,
@@ -238,6 +242,8 @@ static int kv_stat(struct kv_wish *wish)
     json_number(&json, "streams", s.streams);
     json_number(&json, "events", s.events);
     json_number(&json, "memory_bytes", s.memory_bytes);
+    json_string(&json, "store", s.store == VARVE_KV_STORE_LMDB ? "lmdb" : "memory");
+    json_number(&json, "env_bytes", s.env_bytes);
     json_number(&json, "snapshot_lsn", r.snapshot_lsn);
     json_number(&json, "snapshot_entries", r.snapshot_entries);
     json_number(&json, "snapshots_bad", r.snapshots_bad);
@@ -344,10 +350,22 @@ static void kv_at(struct cli *cli, struct kv_wish *wish)
     }
 }
 
+static void kv_store(struct cli *cli, struct kv_wish *wish)
+{
+    if (strcmp(cli->value, "memory") == 0)
+        wish->keeping.store = VARVE_KV_STORE_MEMORY;
+    else if (strcmp(cli->value, "lmdb") == 0)
+        wish->keeping.store = VARVE_KV_STORE_LMDB;
+    else
+        cli_bad_value(cli, "must be memory or lmdb");
+}
+
 static void kv_option(struct cli *cli, int key, struct kv_wish *wish)
 {
     if (key == KEY_AT)
         kv_at(cli, wish);
+    else if (key == KEY_STORE)
+        kv_store(cli, wish);
     else if (key == KEY_EXPIRE)
         wish->expire_ms = cli_duration(cli, 1);
     else if (key == KEY_LIMIT)
@@ -376,7 +394,8 @@ static int kv_operands(const struct cli *cli, struct kv_wish *wish)
                          cli->operands[2 + kv_actions[i].operands + kv_actions[i].more]);
     if ((wish->has_at && !kv_actions[i].at) || (wish->json && !kv_actions[i].json) ||
         (wish->raw && (wish->action != KV_GET || wish->json)) ||
-        (wish->expire_ms && wish->action != KV_SET) || (wish->limit != UINT64_MAX && !kv_actions[i].limit))
+        ((wish->expire_ms || wish->keeping.store) && wish->action != KV_SET) ||
+        (wish->limit != UINT64_MAX && !kv_actions[i].limit))
         return say_usage("%s: an option does not go with it", action);
     wish->key = more > 0 ? cli->operands[2] : "";
     wish->value = more > 1 ? cli->operands[3] : "";

@@ -46,6 +46,15 @@ enum varve_kv_evict {
                                    is left, it gets MEMORY */
 };
 
+/* Where entries are kept. docs/KV.md says how to choose. */
+enum varve_kv_store {
+    VARVE_KV_STORE_DEFAULT = 0, /* as the directory has it; in a new one, memory */
+    VARVE_KV_STORE_MEMORY = 1,  /* all in memory */
+    VARVE_KV_STORE_LMDB = 2,    /* recent writes in memory, over an environment of LMDB: for data that is
+                                   larger than memory. Snapshots are folds into it. A build without liblmdb
+                                   refuses it with UNSUPPORTED */
+};
+
 /* Zero means default. */
 struct varve_kv_options {
     size_t size;                     /* sizeof(struct varve_kv_options) */
@@ -65,7 +74,11 @@ struct varve_kv_options {
      * TRIMMED. */
     uint64_t at_lsn;
     uint64_t at_time_us;
-    enum varve_kv_evict evict; /* LRU wants max_memory */
+    enum varve_kv_evict evict; /* LRU wants max_memory, and the store memory */
+    enum varve_kv_store store; /* of a directory that has another: INVALID. With lmdb `shards` counts when
+                                  the store is made; max_memory is for what is not folded yet, by default
+                                  256 MiB, and a write that finds it full folds, or waits for who does; no
+                                  state before the last fold is had but by the log from LSN 1 on */
 };
 
 /* What opening did. */
@@ -305,7 +318,9 @@ typedef int (*varve_kv_snapshot_fn)(void *arg, const struct varve_kv_snapshot_in
 /*
  * Gives the snapshots in the engine's directory, the newest first, changing nothing; the engine may be open,
  * here or elsewhere. `verify`: reads and checks all of each, else its beginning and its end. `io`: NULL = the
- * system's. Errors: IO NOMEM NOT_FOUND (no such directory).
+ * system's. A store lmdb has one, the environment as its last fold left it; it is not given while this
+ * process has the engine open. Errors: IO NOMEM NOT_FOUND (no such directory); of lmdb also CORRUPT VERSION
+ * UNSUPPORTED NOT_REGULAR.
  */
 VARVE_API int varve_kv_snapshot_list(const char *path, struct varve_io *io, int verify,
                                      varve_kv_snapshot_fn fn, void *arg, struct varve_error *ret_error);
@@ -387,6 +402,10 @@ struct varve_kv_stats {
     uint64_t events;         /* in these */
     uint64_t evicted;        /* since opening, because max_memory was reached */
     uint64_t memory_counted; /* with max_memory: what is held against it */
+    uint64_t store;          /* enum varve_kv_store, in use */
+    uint64_t env_bytes;      /* lmdb: of the environment, in use; */
+    uint64_t env_map_bytes;  /* and of its map, which grows by itself */
+    uint64_t fold_us;        /* lmdb: how long the last fold took */
 };
 
 VARVE_API int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats);

@@ -29,6 +29,7 @@ _varve_words() {
 _varve_value() {
     case $1 in
     --durability) _varve_words "$2" "memory buffered interval group strict" ;;
+    --store) _varve_words "$2" "memory lmdb" ;;
     --ack) _varve_words "$2" "lsn full" ;;
     --backend) _varve_words "$2" "auto direct buffered mmap" ;;
     --policy) _varve_words "$2" "default truncate halt skip" ;;
@@ -66,7 +67,7 @@ _varve_options() {
     repair) echo "--to --dry-run --json $keys" ;;
     lost) echo "--all --again $emit $keys" ;;
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
-    kv) echo "--at --expire --limit --raw --json $keys" ;;
+    kv) echo "--at --expire --limit --raw --json --store $keys" ;;
     snapshot) echo "--json $keys" ;;
     keygen) echo "--rotate" ;;
     bench) echo "--time --json" ;;

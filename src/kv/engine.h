@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kv/env.h"
 #include "kv/op.h"
 #include "kv/table.h"
 #include "txn/txns.h"
@@ -53,6 +54,12 @@ struct vv_view {
     struct vv_view *next, *before; /* [views_lock] */
 };
 
+/* Where the sweep over what expires in an environment stands. */
+struct vv_env_sweep {
+    uint64_t folds; /* as they were when it began */
+    uint64_t expires_us, word;
+};
+
 struct varve_kv {
     struct varve_log *log;    /* [const] */
     struct varve_txns *txns;  /* [const] NULL: read-only */
@@ -62,7 +69,7 @@ struct varve_kv {
     void *message_arg;
     bool read_only, waits, keeps_nothing; /* [const] waits: nobody is told what is not durable; keeps_nothing:
                                              a log in `memory` mode */
-    uint64_t record_max, max_memory;      /* [const] */
+    uint64_t record_max, max_memory;      /* [const after open] */
     uint64_t at_lsn;                      /* [const] the last record that counts; UINT64_MAX: all */
     uint64_t secret[2];                   /* [const] */
     uint32_t shard_count;                 /* [const] a power of two */
@@ -76,7 +83,7 @@ struct varve_kv {
     _Atomic unsigned view_count;
     _Atomic uint64_t oldest_view; /* [views_lock to change] UINT64_MAX: there is none */
 
-    _Atomic uint64_t memory;   /* with max_memory: what is counted against it */
+    _Atomic uint64_t memory;   /* with max_memory: what is counted against it, and what is promised */
     _Atomic uint64_t clock_us; /* only grows */
     _Atomic uint64_t expired, conflicts;
 
@@ -91,6 +98,13 @@ struct varve_kv {
     uint64_t snapshot_operations;        /* [const] */
     _Atomic uint64_t snapshot_count, snapshot_failed, snapshot_lsn;
 
+    struct vv_env *env;             /* [const after open] store lmdb: what is not in memory; else NULL */
+    struct vv_env_facts env_facts;  /* [snapshot_lock] as they were committed last */
+    struct vv_env_sweep env_sweep;  /* [keeper] */
+    int fold_failed;                /* [snapshot_lock] what the last fold came to */
+    _Atomic uint64_t fold_retry_us; /* not before this moment, after one that failed */
+    _Atomic uint64_t fold_us;       /* how long the last one took */
+
     pthread_t keeper;
     bool keeper_runs; /* [const after open] */
     _Atomic bool keeper_stop;
@@ -100,6 +114,12 @@ struct varve_kv {
 static inline struct vv_shard *vv_kv_shard(const struct varve_kv *kv, uint64_t hash)
 {
     return &kv->shards[kv->shard_shift == 64 ? 0 : hash >> kv->shard_shift];
+}
+
+/* What an entry takes in memory, as it is counted against max_memory. */
+static inline uint64_t vv_kv_weight(const struct vv_entry *e)
+{
+    return vv_entry_cost(e) + VV_ENTRY_SLOT;
 }
 
 /* -- shard.c -- */
@@ -113,7 +133,7 @@ bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct v
 
 /* Puts `next` (NULL: nothing) in the place of `before` (NULL: nothing), under `lsn`. `order` is held, and
  * room was reserved. `kept`: to hold on to `before` with, when somebody may look at it; freed when it is not
- * wanted. */
+ * wanted. With an environment `before` may be a copy out of it, and `next` a VV_ENTRY_GONE, never NULL. */
 void vv_shard_change(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
                      struct vv_entry *next, uint64_t lsn, struct vv_kept *kept);
 
@@ -121,6 +141,9 @@ void vv_shard_change(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash,
 void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash,
                             struct vv_entry *before, struct vv_entry *next, uint64_t lsn,
                             struct vv_kept *kept);
+
+/* An entry leaves memory for the environment, which has it: nothing has changed. Both locks are held. */
+void vv_shard_forget(struct varve_kv *kv, struct vv_shard *shard, struct vv_entry *entry);
 
 /* Room in the table for so many new keys. `order` is held, and `lock` is not. */
 bool vv_shard_reserve(struct vv_shard *shard, size_t inserts);
@@ -163,8 +186,9 @@ int vv_kv_settle(struct varve_kv *kv, uint64_t lsn);
 
 bool vv_kv_key_is_good(const void *key, size_t key_bytes);
 
-/* Whether so much more may be used. */
+/* Whether so much more may be used. With an environment `after` is promised, until vv_kv_keep_promise. */
 bool vv_kv_has_memory(struct varve_kv *kv, uint64_t before, uint64_t after);
+void vv_kv_keep_promise(struct varve_kv *kv, uint64_t after);
 
 /* -- read.c -- */
 
@@ -172,11 +196,16 @@ bool vv_kv_has_memory(struct varve_kv *kv, uint64_t before, uint64_t after);
 bool vv_kv_copy(struct varve_kv_value *to, const struct vv_entry *entry);
 /* Of its value the bytes that are there from `offset` on. */
 bool vv_kv_copy_part(struct varve_kv_value *to, const struct vv_entry *entry, uint64_t offset, size_t bytes);
+struct vv_stored;
+bool vv_kv_copy_stored(struct varve_kv_value *to, const struct vv_stored *stored, uint64_t offset,
+                       size_t bytes);
 
 /* -- keeper.c -- */
 
 int vv_keeper_start(struct varve_kv *kv, struct varve_error *ret_error);
 void vv_keeper_stop(struct varve_kv *kv);
+/* There may be something to do for it. */
+void vv_keeper_wake(struct varve_kv *kv);
 
 /* -- replay.c -- */
 

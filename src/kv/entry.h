@@ -18,6 +18,8 @@ enum vv_entry_type {
     VV_ENTRY_LOCK = 1,   /* the value is the owner */
     VV_ENTRY_STREAM = 2, /* the value is a vv_stream (stream.h); its events are entries of their own */
     VV_ENTRY_EVENT = 3,  /* the key is the stream's, and the event's position behind it, big-endian */
+    VV_ENTRY_STORED_LAST = VV_ENTRY_LOCK, /* of what the store lmdb has */
+    VV_ENTRY_GONE = 15, /* there, in memory only: the key was removed, which is not folded yet */
 };
 
 enum {
@@ -55,6 +57,11 @@ static inline const uint8_t *vv_entry_value(const struct vv_entry *e)
 static inline uint64_t vv_entry_expires(const struct vv_entry *e)
 {
     return e->flags & VV_ENTRY_EXPIRES ? vv_get_u64(e->bytes) : 0;
+}
+
+static inline bool vv_entry_is_gone(const struct vv_entry *e)
+{
+    return e->type == VV_ENTRY_GONE;
 }
 
 static inline bool vv_entry_is_over(const struct vv_entry *e, uint64_t now_us)

@@ -78,6 +78,8 @@ int varve_kv_stream_append(struct varve_kv *kv, const void *key, size_t key_byte
 
     if (rc || !key_is_good(key, key_bytes) || (event_bytes > 0 && !event))
         return VARVE_E_INVALID;
+    if (kv->env)
+        return VARVE_E_UNSUPPORTED;
     if (event_bytes > kv->record_max)
         return VARVE_E_TOO_LARGE;
     if (!vv_gather_add(&wish.gather, event, event_bytes))
@@ -118,6 +120,8 @@ int varve_kv_stream_trim(struct varve_kv *kv, const void *key, size_t key_bytes,
 
     if (rc || !key_is_good(key, key_bytes) || first == 0)
         return VARVE_E_INVALID;
+    if (kv->env)
+        return VARVE_E_UNSUPPORTED;
     rc = vv_kv_update(kv, key, key_bytes, !(wish.how.flags & VARVE_KV_NO_WAIT), decide_trim, &wish,
                       ret_version);
     if (rc == VARVE_END) {
@@ -156,6 +160,8 @@ int varve_kv_stream_get(struct varve_kv *kv, const void *key, size_t key_bytes,
 
     if (!key_is_good(key, key_bytes))
         return VARVE_E_INVALID;
+    if (kv->env)
+        return VARVE_E_UNSUPPORTED;
     hash = vv_hash(kv->secret, key, key_bytes);
     shard = vv_kv_shard(kv, hash);
     pthread_mutex_lock(&shard->lock);
@@ -252,6 +258,8 @@ int varve_kv_stream_range(struct varve_kv *kv, const void *key, size_t key_bytes
 
     if (!key_is_good(key, key_bytes) || !fn)
         return VARVE_E_INVALID;
+    if (kv->env)
+        return VARVE_E_UNSUPPORTED;
     r.hash = vv_hash(kv->secret, key, key_bytes);
     r.left = limit ? limit : UINT64_MAX;
     do {

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "kv/snapshot.h"
+#include "kv/store.h"
 #include "varve/cursor.h"
 
 _Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET && (int)VARVE_KV_CHANGE_RANGE == (int)VV_OP_PATCH,
@@ -153,6 +154,7 @@ int varve_kv_snapshot_list(const char *path, struct varve_io *io, int verify, va
     struct varve_kv *kv = vv_alloc_aligned(64, sizeof *kv);
     uint64_t *lsns = NULL;
     size_t count = 0;
+    bool is_env = false;
     int rc;
 
     if (!kv)
@@ -160,11 +162,15 @@ int varve_kv_snapshot_list(const char *path, struct varve_io *io, int verify, va
     /* As much of an engine as reading a file of its wants. */
     memset(kv, 0, sizeof *kv);
     kv->io = io ? io : varve_io_system();
+    kv->path = (char *)(uintptr_t)path;
+    kv->read_only = true;
     rc = kv->io->dir_open(kv->io, NULL, path, 0, &kv->dir, NULL);
     if (rc)
         rc = vv_error_set(ret_error, rc == -ENOENT ? VARVE_E_NOT_FOUND : VARVE_E_IO, rc, "the directory %s",
                           path);
-    if (rc == 0) {
+    if (rc == 0)
+        rc = vv_fold_list(kv, verify != 0, fn, arg, &is_env, ret_error);
+    if (rc == 0 && !is_env) {
         rc = kv->io->dir_open(kv->io, kv->dir, VV_KV_SNAPSHOT_DIR, 0, &kv->snapshots, NULL);
         if (rc && rc != -ENOENT)
             rc = vv_error_set(ret_error, VARVE_E_IO, rc, "the directory %s/%s", path, VV_KV_SNAPSHOT_DIR);
@@ -174,6 +180,7 @@ int varve_kv_snapshot_list(const char *path, struct varve_io *io, int verify, va
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = give(kv, lsns[i], verify != 0, fn, arg);
     vv_free(lsns);
+    vv_env_close(kv->env);
     if (kv->snapshots)
         kv->io->dir_close(kv->io, kv->snapshots);
     if (kv->dir)

@@ -11,6 +11,8 @@
 #include "base/thread.h"
 #include "base/wait.h"
 #include "kv/evict.h"
+#include "kv/snapshot.h"
+#include "kv/store.h"
 
 enum {
     TICK_US = 100000,
@@ -53,7 +55,11 @@ static void remove_found(struct varve_kv *kv, struct found *found)
         bool there;
 
         pthread_mutex_lock(&shard->lock);
-        there = vv_table_find(&shard->table, hash, vv_entry_key(e), e->key_bytes) != NULL;
+        {
+            const struct vv_entry *now = vv_table_find(&shard->table, hash, vv_entry_key(e), e->key_bytes);
+
+            there = now && !vv_entry_is_gone(now);
+        }
         pthread_mutex_unlock(&shard->lock);
         if (there && vv_kv_update(kv, vv_entry_key(e), e->key_bytes, false, decide_expired, NULL, NULL) == 0)
             atomic_fetch_add(&kv->expired, 1);
@@ -69,7 +75,8 @@ static void sweep(struct varve_kv *kv, uint64_t tick)
     for (uint32_t i = 0; i < kv->shard_count && !atomic_load(&kv->keeper_stop); i++) {
         struct vv_shard *shard = &kv->shards[i];
 
-        if (atomic_load_explicit(&shard->expiring, memory_order_relaxed) == 0)
+        /* Over an environment the count is of both together. */
+        if (!kv->env && atomic_load_explicit(&shard->expiring, memory_order_relaxed) == 0)
             continue;
         for (uint64_t place = from; place < from + width;) {
             struct found found = {.now_us = vv_kv_now(kv)};
@@ -91,15 +98,15 @@ static void snapshot_if_due(struct varve_kv *kv, uint64_t *last_us, uint64_t *la
         kv->snapshot_operations != VARVE_KV_UNLIMITED && lsn - *last_lsn >= kv->snapshot_operations;
     bool by_time = kv->snapshot_ms != VARVE_KV_NEVER && lsn != *last_lsn &&
                    now - *last_us >= (uint64_t)kv->snapshot_ms * 1000;
+    bool by_memory = kv->env && vv_fold_is_due(kv);
     struct varve_error error = {.code = 0};
 
-    if (kv->keeps_nothing || (!by_count && !by_time))
+    if (kv->keeps_nothing || (!by_count && !by_time && !by_memory))
         return;
     *last_us = now;
     *last_lsn = lsn;
     if (varve_kv_snapshot(kv, NULL, &error) != 0)
-        vv_kv_say(kv, VARVE_EVENT_SNAPSHOT_FAILED, VARVE_MESSAGE_ERROR, "a snapshot failed: %s",
-                  error.message);
+        vv_snapshot_say_failed(kv, &error);
 }
 
 static void *run(void *arg)
@@ -119,6 +126,8 @@ static void *run(void *arg)
         /* More than may be: what was loaded, or what was kept for transactions. */
         if (kv->evicts)
             (void)vv_evict(kv, 0);
+        if (kv->env)
+            vv_store_sweep(kv);
         snapshot_if_due(kv, &last_us, &last_lsn);
     }
 }
@@ -131,13 +140,18 @@ int vv_keeper_start(struct varve_kv *kv, struct varve_error *ret_error)
     return rc ? vv_error_set(ret_error, VARVE_E_NOMEM, rc, "a thread for expiry and snapshots") : 0;
 }
 
+void vv_keeper_wake(struct varve_kv *kv)
+{
+    atomic_fetch_add(&kv->keeper_event, 1);
+    vv_wake_all(&kv->keeper_event);
+}
+
 void vv_keeper_stop(struct varve_kv *kv)
 {
     if (!kv->keeper_runs)
         return;
     atomic_store(&kv->keeper_stop, true);
-    atomic_fetch_add(&kv->keeper_event, 1);
-    vv_wake_all(&kv->keeper_event);
+    vv_keeper_wake(kv);
     pthread_join(kv->keeper, NULL);
     kv->keeper_runs = false;
 }

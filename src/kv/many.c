@@ -7,6 +7,7 @@
  */
 #include "base/alloc.h"
 #include "kv/evict.h"
+#include "kv/store.h"
 #include "kv/stream.h"
 #include "txn/take.h"
 
@@ -38,7 +39,13 @@ static int read_all(struct varve_kv *kv, const struct varve_kv_pair *keys, size_
         values[i].bytes = 0;
         values[i].version = values[i].expires_us = 0;
         values[i].is_lock = 0;
-        if (!e || vv_entry_is_over(e, now_us))
+        if (!e && kv->env) {
+            /* Under the locks: what memory does not have then changes nowhere else. */
+            rc = vv_store_get(kv, hash, keys[i].key, keys[i].key_bytes, 0, SIZE_MAX, &values[i]);
+            rc = rc == VARVE_E_NO_KEY ? 0 : rc;
+            continue;
+        }
+        if (!e || vv_entry_is_gone(e) || vv_entry_is_over(e, now_us))
             continue;
         if (e->type == VV_ENTRY_STREAM)
             rc = VARVE_E_TYPE;

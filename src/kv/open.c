@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "kv/evict.h"
 #include "kv/snapshot.h"
+#include "kv/store.h"
 #include "kv/stream.h"
 #include "txn/take.h"
 #include "varve/cursor.h"
@@ -73,6 +74,8 @@ static int take_options(struct varve_kv *kv, const struct varve_kv_options *give
         return invalid(ret_error, "at_lsn and at_time_us want a log that is open read-only");
     if ((ret->at_lsn && ret->at_time_us) || ret->at_time_us == UINT64_MAX)
         return invalid(ret_error, "at_lsn and at_time_us: one of them, and a moment that comes");
+    if (ret->store > VARVE_KV_STORE_LMDB)
+        return invalid(ret_error, "store is none that this library knows");
     kv->shard_count = ret->shards;
     kv->shard_shift = 64 - (unsigned)__builtin_ctz(ret->shards);
     if ((unsigned)ret->evict > VARVE_KV_EVICT_LRU || (ret->evict && ret->max_memory == 0))
@@ -97,7 +100,7 @@ static int open_snapshots(struct varve_kv *kv, const char *path, struct varve_er
 {
     int created = 0, rc;
 
-    if (kv->keeps_nothing)
+    if (kv->keeps_nothing || kv->env)
         return 0;
     rc = kv->io->dir_open(kv->io, NULL, path, 0, &kv->dir, &created);
     if (rc)
@@ -118,13 +121,14 @@ static int load(struct varve_kv *kv, const struct varve_options *log, struct var
 
     if (kv->keeps_nothing)
         return 0;
-    rc = vv_snapshot_load(kv, kv->at_lsn, ret_error);
+    rc = kv->env ? vv_fold_load(kv, ret_error) : vv_snapshot_load(kv, kv->at_lsn, ret_error);
     from = kv->recovery.snapshot_lsn + 1;
     if (rc == 0 && from <= varve_last_lsn(kv->log))
         rc = vv_kv_replay(kv, from, log->policy, ret_error);
-    if (rc == 0)
+    if (rc == 0 && !kv->env)
         rc = vv_streams_settle(kv, ret_error);
-    atomic_store(&kv->snapshot_lsn, kv->recovery.snapshot_lsn);
+    if (!kv->env)
+        atomic_store(&kv->snapshot_lsn, kv->recovery.snapshot_lsn);
     kv->recovery.duration_us = kv->io->monotonic_us(kv->io) - began;
     return rc;
 }
@@ -162,7 +166,7 @@ static int start(struct varve_kv *kv, const struct varve_kv_options *o, struct v
 
     if (kv->read_only)
         return 0;
-    rc = vv_snapshot_settle(kv, ret_error);
+    rc = kv->env ? vv_fold_settle(kv, ret_error) : vv_snapshot_settle(kv, ret_error);
     if (rc == 0)
         rc = varve_txns_open(kv->log, &t, &kv->txns, ret_error);
     return rc ? rc : vv_keeper_start(kv, ret_error);
@@ -178,15 +182,20 @@ static int open_parts(struct varve_kv *kv, const char *path, const struct varve_
 
     if (rc)
         return rc;
-    rc = varve_open(path, &log, &kv->log, ret_error);
+    rc = kv->io->random(kv->io, kv->secret, sizeof kv->secret);
+    if (rc)
+        return vv_error_set(ret_error, VARVE_E_IO, rc, "random bytes");
+    /* A writer has the log's lock first. */
+    rc = kv->read_only ? vv_fold_open(kv, o.store, ret_error) : 0;
+    if (rc == 0)
+        rc = vv_fold_open_log(kv, path, &log, ret_error);
+    if (rc == 0 && !kv->read_only)
+        rc = vv_fold_open(kv, o.store, ret_error);
     if (rc)
         return rc;
     rc = varve_stats_get(kv->log, &stats);
     assert(rc == 0);
     kv->record_max = stats.record_max;
-    rc = kv->io->random(kv->io, kv->secret, sizeof kv->secret);
-    if (rc)
-        return vv_error_set(ret_error, VARVE_E_IO, rc, "random bytes");
     if (!vv_shards_init(kv) || !vv_evict_init(kv))
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%u shards", kv->shard_count);
     rc = open_snapshots(kv, path, ret_error);
@@ -237,6 +246,7 @@ int varve_kv_close(struct varve_kv *kv, struct varve_error *ret_error)
     rc = varve_close(kv->log, ret_error);
     vv_shards_free(kv);
     vv_evict_free(kv);
+    vv_env_close(kv->env);
     if (kv->snapshots)
         kv->io->dir_close(kv->io, kv->snapshots);
     if (kv->dir)
@@ -282,6 +292,10 @@ int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats)
     s.snapshots = atomic_load(&kv->snapshot_count);
     s.snapshots_failed = atomic_load(&kv->snapshot_failed);
     s.snapshot_lsn = atomic_load(&kv->snapshot_lsn);
+    s.store = kv->env ? VARVE_KV_STORE_LMDB : VARVE_KV_STORE_MEMORY;
+    s.fold_us = atomic_load(&kv->fold_us);
+    if (kv->env)
+        vv_env_size(kv->env, &s.env_bytes, &s.env_map_bytes);
     s.txn_open = txns.open;
     s.txn_committed = txns.committed;
     s.txn_aborted = txns.aborted;

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "kv/evict.h"
+#include "kv/store.h"
 #include "txn/take.h"
 
 enum {
@@ -129,6 +130,7 @@ int varve_kv_get_range(struct varve_kv *kv, const void *key, size_t key_bytes, u
     struct vv_shard *shard;
     struct vv_entry *e;
     uint64_t hash, lsn;
+    bool is_recent;
     int rc = 0, settled;
 
     if (!vv_kv_key_is_good(key, key_bytes))
@@ -138,7 +140,8 @@ int varve_kv_get_range(struct varve_kv *kv, const void *key, size_t key_bytes, u
     pthread_mutex_lock(&shard->lock);
     e = vv_table_find(&shard->table, hash, key, key_bytes);
     lsn = e ? e->version : shard->deleted_lsn;
-    if (!e || vv_entry_is_over(e, vv_kv_now(kv)))
+    is_recent = e || !kv->env;
+    if (!e || vv_entry_is_gone(e) || vv_entry_is_over(e, vv_kv_now(kv)))
         rc = VARVE_E_NO_KEY;
     else if (e->type == VV_ENTRY_STREAM)
         rc = VARVE_E_TYPE;
@@ -147,7 +150,9 @@ int varve_kv_get_range(struct varve_kv *kv, const void *key, size_t key_bytes, u
     if (rc == 0)
         vv_evict_use(kv, e);
     pthread_mutex_unlock(&shard->lock);
-    settled = rc == VARVE_E_NOMEM ? 0 : vv_kv_settle(kv, lsn);
+    if (!is_recent)
+        rc = vv_store_get(kv, hash, key, key_bytes, offset, bytes, ret_value);
+    settled = rc == 0 || rc == VARVE_E_NO_KEY || rc == VARVE_E_TYPE ? vv_kv_settle(kv, lsn) : 0;
     return settled ? settled : rc;
 }
 

@@ -5,10 +5,12 @@
  * In: a key, or a cursor. Out: copies, made under the shard's `lock`, which writers hold for a moment only,
  * and given when what they come from is durable.
  *
- * A cursor is the number of a shard and, below it, a place in its table (table.h).
+ * A cursor is the number of a shard and, below it, a place in its table (table.h). Over an environment
+ * store.c reads what is not in memory, and store_scan.c fills pages.
  */
 #include "base/alloc.h"
 #include "kv/evict.h"
+#include "kv/store.h"
 #include "kv/stream.h"
 
 void varve_kv_value_free(struct varve_kv_value *value)
@@ -31,6 +33,22 @@ static bool make_room(struct varve_kv_value *to, size_t bytes)
     return true;
 }
 
+bool vv_kv_copy_stored(struct varve_kv_value *to, const struct vv_stored *stored, uint64_t offset,
+                       size_t bytes)
+{
+    offset = vv_min_u64(offset, stored->value_bytes);
+    bytes = (size_t)vv_min_u64(bytes, stored->value_bytes - offset);
+    if (!make_room(to, bytes))
+        return false;
+    if (bytes)
+        memcpy(to->data, stored->value + offset, bytes);
+    to->bytes = bytes;
+    to->version = stored->version;
+    to->expires_us = stored->expires_us;
+    to->is_lock = stored->type == VV_ENTRY_LOCK;
+    return true;
+}
+
 bool vv_kv_copy(struct varve_kv_value *to, const struct vv_entry *entry)
 {
     /* What a stream holds is in its events. */
@@ -39,17 +57,9 @@ bool vv_kv_copy(struct varve_kv_value *to, const struct vv_entry *entry)
 
 bool vv_kv_copy_part(struct varve_kv_value *to, const struct vv_entry *entry, uint64_t offset, size_t bytes)
 {
-    offset = vv_min_u64(offset, entry->value_bytes);
-    bytes = (size_t)vv_min_u64(bytes, entry->value_bytes - offset);
-    if (!make_room(to, bytes))
-        return false;
-    if (bytes)
-        memcpy(to->data, vv_entry_value(entry) + offset, bytes);
-    to->bytes = bytes;
-    to->version = entry->version;
-    to->expires_us = vv_entry_expires(entry);
-    to->is_lock = entry->type == VV_ENTRY_LOCK;
-    return true;
+    const struct vv_stored stored = vv_stored_of(entry);
+
+    return vv_kv_copy_stored(to, &stored, offset, bytes);
 }
 
 int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes, struct varve_kv_value *ret_value)
@@ -57,6 +67,7 @@ int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes, struct 
     struct vv_shard *shard;
     struct vv_entry *e;
     uint64_t hash, lsn;
+    bool is_recent;
     int rc = 0, settled;
 
     if (!vv_kv_key_is_good(key, key_bytes))
@@ -68,7 +79,8 @@ int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes, struct 
     /* That it is not there depends on the record that removed it, which was that of the shard's last removal
      * or one before. */
     lsn = e ? e->version : shard->deleted_lsn;
-    if (!e || ((e->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(e, vv_kv_now(kv))))
+    is_recent = e || !kv->env;
+    if (!e || vv_entry_is_gone(e) || ((e->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(e, vv_kv_now(kv))))
         rc = VARVE_E_NO_KEY;
     else if (e->type == VV_ENTRY_STREAM)
         rc = VARVE_E_TYPE;
@@ -77,7 +89,10 @@ int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes, struct 
     if (rc == 0)
         vv_evict_use(kv, e);
     pthread_mutex_unlock(&shard->lock);
-    settled = rc == VARVE_E_NOMEM ? 0 : vv_kv_settle(kv, lsn);
+    /* What an environment has is durable. */
+    if (!is_recent)
+        rc = vv_store_get(kv, hash, key, key_bytes, 0, SIZE_MAX, ret_value);
+    settled = rc == 0 || rc == VARVE_E_NO_KEY || rc == VARVE_E_TYPE ? vv_kv_settle(kv, lsn) : 0;
     return settled ? settled : rc;
 }
 
@@ -92,51 +107,8 @@ uint64_t varve_kv_count(struct varve_kv *kv)
 
 /* -- scanning -- */
 
-/* Entries of some buckets, one behind the other, each aligned as an entry is. */
-struct page {
-    uint8_t *memory;
-    size_t bytes, room;
-    size_t count;
-    uint64_t now_us, lsn;
-    bool full; /* no memory */
-};
-
-static size_t entry_bytes(const struct vv_entry *e)
-{
-    return offsetof(struct vv_entry, bytes) + vv_entry_key_at(e) + e->key_bytes + e->value_bytes;
-}
-
-static size_t stored_bytes(const struct vv_entry *e)
-{
-    return (size_t)vv_round_up(entry_bytes(e), 8);
-}
-
-static void add_to_page(void *arg, struct vv_entry *e)
-{
-    struct page *page = arg;
-    size_t bytes = stored_bytes(e);
-
-    if (e->type == VV_ENTRY_EVENT || vv_entry_is_over(e, page->now_us))
-        return;
-    if (page->bytes + bytes > page->room) {
-        size_t room = (page->bytes + bytes) * 2;
-        uint8_t *memory = vv_realloc(page->memory, room);
-
-        if (!memory) {
-            page->full = true;
-            return;
-        }
-        page->memory = memory;
-        page->room = room;
-    }
-    memcpy(page->memory + page->bytes, e, entry_bytes(e));
-    page->bytes += bytes;
-    page->count++;
-    page->lsn = e->version > page->lsn ? e->version : page->lsn;
-}
-
 /* Fills a page from *cursor on. */
-static void read_page(struct varve_kv *kv, struct page *page, uint64_t *cursor, size_t limit)
+static int read_page(struct varve_kv *kv, struct vv_page *page, uint64_t *cursor, size_t limit)
 {
     uint64_t number = *cursor >> VV_PLACE_BITS, place = *cursor & (VV_PLACE_END - 1);
 
@@ -146,7 +118,7 @@ static void read_page(struct varve_kv *kv, struct page *page, uint64_t *cursor, 
         pthread_mutex_lock(&shard->lock);
         /* A shard at a time is left again, so that no writer waits for more than a few buckets. */
         for (int i = 0; i < 16 && place < VV_PLACE_END && page->count < limit && !page->full; i++)
-            place = vv_table_walk(&shard->table, place, add_to_page, page);
+            place = vv_table_walk(&shard->table, place, vv_page_add, page);
         page->lsn = shard->deleted_lsn > page->lsn ? shard->deleted_lsn : page->lsn;
         pthread_mutex_unlock(&shard->lock);
         if (place == VV_PLACE_END) {
@@ -155,14 +127,17 @@ static void read_page(struct varve_kv *kv, struct page *page, uint64_t *cursor, 
         }
     }
     *cursor = number < kv->shard_count ? number << VV_PLACE_BITS | place : VARVE_KV_SCAN_END;
+    return page->full ? VARVE_E_NOMEM : 0;
 }
 
-static int give_page(const struct page *page, varve_kv_entry_fn fn, void *arg)
+static int give_page(const struct vv_page *page, varve_kv_entry_fn fn, void *arg)
 {
     int rc = 0;
 
-    for (size_t at = 0; at < page->bytes && rc == 0;) {
-        const struct vv_entry *e = (const struct vv_entry *)(const void *)(page->memory + at);
+    const struct vv_entry *e;
+    size_t at = 0;
+
+    while (rc == 0 && (e = vv_page_next(page, &at)) != NULL) {
         struct varve_kv_entry entry = {
             .key = vv_entry_key(e),
             .key_bytes = e->key_bytes,
@@ -182,14 +157,13 @@ static int give_page(const struct page *page, varve_kv_entry_fn fn, void *arg)
             entry.next = s.next;
         }
         rc = fn(arg, &entry);
-        at += stored_bytes(e);
     }
     return rc;
 }
 
 int varve_kv_scan(struct varve_kv *kv, uint64_t *cursor, size_t limit, varve_kv_entry_fn fn, void *arg)
 {
-    struct page page = {.now_us = vv_kv_now(kv)};
+    struct vv_page page = {.now_us = vv_kv_now(kv)};
     uint64_t next = *cursor;
     int rc;
 
@@ -197,11 +171,13 @@ int varve_kv_scan(struct varve_kv *kv, uint64_t *cursor, size_t limit, varve_kv_
         return VARVE_E_INVALID;
     if (next == VARVE_KV_SCAN_END)
         return 0;
-    read_page(kv, &page, &next, limit ? limit : 1);
-    rc = page.full ? VARVE_E_NOMEM : vv_kv_settle(kv, page.lsn);
+    rc = kv->env ? vv_store_page(kv, &page, &next, limit ? limit : 1)
+                 : read_page(kv, &page, &next, limit ? limit : 1);
+    if (rc == 0)
+        rc = vv_kv_settle(kv, page.lsn);
     if (rc == 0)
         rc = give_page(&page, fn, arg);
-    vv_free(page.memory);
+    vv_page_free(&page);
     if (rc == 0)
         *cursor = next;
     return rc;

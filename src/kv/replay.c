@@ -10,6 +10,7 @@
  * until a record says that it is gone.
  */
 #include "base/error.h"
+#include "kv/store.h"
 #include "kv/stream.h"
 #include "varve/cursor.h"
 
@@ -23,29 +24,61 @@ static bool counts(const struct vv_op *op, const struct vv_entry *before, uint64
     return !before || before->version <= lsn;
 }
 
+static bool is_of_streams(const struct vv_op *op)
+{
+    return op->kind == VV_OP_EVENTS || op->kind == VV_OP_TRIM;
+}
+
+static bool is_removal(const struct vv_op *op)
+{
+    return op->kind == VV_OP_DELETE || op->kind == VV_OP_EXPIRED || op->kind == VV_OP_EVICTED;
+}
+
 static int apply(struct varve_kv *kv, const struct vv_op *op, uint64_t lsn)
 {
     uint64_t hash = vv_hash(kv->secret, op->key, op->key_bytes);
     struct vv_shard *shard = vv_kv_shard(kv, hash);
-    struct vv_entry *before = vv_table_find(&shard->table, hash, op->key, op->key_bytes), *next;
+    struct vv_there there;
+    struct vv_entry *next = NULL;
     struct vv_events events;
-    bool does_count = counts(op, before, lsn), good;
+    int rc = is_of_streams(op) && kv->env ? VARVE_E_UNSUPPORTED
+                                          : vv_store_find(kv, shard, hash, op->key, op->key_bytes, &there);
+    bool does_count, good;
 
-    /* Events may be missing where their stream is not. */
-    if (!does_count && op->kind != VV_OP_EVENTS)
+    if (rc)
+        return rc;
+    /* Where nothing is there is nothing to remove, either. Events may be missing where their stream is not.
+     */
+    does_count = counts(op, there.entry, lsn) && !(kv->env && !there.entry && is_removal(op));
+    if (!does_count && op->kind != VV_OP_EVENTS) {
+        vv_store_drop(&there);
         return 0;
-    if (!vv_events_make(op, &events))
+    }
+    if (!vv_events_make(op, &events)) {
+        vv_store_drop(&there);
         return VARVE_E_NOMEM;
-    good = vv_shard_reserve(shard, events.count + 1) && (!does_count || vv_op_apply(before, op, &next));
+    }
+    good = vv_shard_reserve(shard, events.count + 1) &&
+           (!does_count || vv_store_apply(kv, there.entry, op, &next));
     if (good) {
         pthread_mutex_lock(&shard->lock);
         if (does_count)
-            vv_shard_change_locked(kv, shard, hash, before, next, lsn, NULL);
+            vv_shard_change_locked(kv, shard, hash, there.entry, next, lsn, NULL);
         vv_events_put(kv, shard, hash, &events, lsn);
         pthread_mutex_unlock(&shard->lock);
+    } else {
+        vv_store_drop(&there);
     }
     vv_events_free(&events);
     return good ? 0 : VARVE_E_NOMEM;
+}
+
+/* More than memory may hold, where a smaller limit was asked for than before. */
+static int fold_if_full(struct varve_kv *kv, struct varve_error *ret_error)
+{
+    if (!kv->env || kv->read_only || atomic_load(&kv->memory) <= kv->max_memory)
+        return 0;
+    return vv_fold(kv, kv->recovery.last_lsn, ret_error);
 }
 
 static int apply_record(struct varve_kv *kv, const struct varve_entry *entry, struct varve_error *ret_error)
@@ -55,10 +88,14 @@ static int apply_record(struct varve_kv *kv, const struct varve_entry *entry, st
     struct vv_op op;
 
     while (!why && at < end) {
+        int rc;
+
         why = vv_op_get(&at, end, &op);
-        if (!why && apply(kv, &op, entry->lsn) != 0)
-            return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "while LSN %llu is replayed",
-                                (unsigned long long)entry->lsn);
+        rc = why ? 0 : apply(kv, &op, entry->lsn);
+        if (rc)
+            return vv_error_set(
+                ret_error, rc, 0, "while LSN %llu is replayed%s", (unsigned long long)entry->lsn,
+                rc == VARVE_E_UNSUPPORTED ? ": it is of a stream, and the store lmdb has none of them" : "");
         kv->recovery.operations += !why;
     }
     if (why)
@@ -92,6 +129,8 @@ int vv_kv_replay(struct varve_kv *kv, uint64_t from_lsn, enum varve_policy polic
         /* Times of a log never go back; neither does the engine's clock. */
         if (entry.time_us > atomic_load_explicit(&kv->clock_us, memory_order_relaxed))
             atomic_store_explicit(&kv->clock_us, entry.time_us, memory_order_relaxed);
+        if (rc == 0)
+            rc = fold_if_full(kv, ret_error);
     }
     varve_cursor_close(cursor);
     return rc == VARVE_END ? 0 : rc;

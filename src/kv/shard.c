@@ -206,24 +206,30 @@ struct vv_entry *vv_shard_view(const struct vv_shard *shard, uint64_t hash, cons
     return NULL;
 }
 
-static void count_change(struct varve_kv *kv, struct vv_shard *shard, const struct vv_entry *before,
-                         struct vv_entry *next)
+static void count_change(struct vv_shard *shard, const struct vv_entry *before, const struct vv_entry *next)
 {
-    uint64_t less = before ? vv_entry_cost(before) : 0, more = next ? vv_entry_cost(next) : 0;
+    bool was = before && !vv_entry_is_gone(before), is = next && !vv_entry_is_gone(next);
     uint64_t expiring =
         (next && (next->flags & VV_ENTRY_EXPIRES)) - (uint64_t)(before && (before->flags & VV_ENTRY_EXPIRES));
 
-    bump(&shard->bytes, more - less);
     if (expiring)
         bump(&shard->expiring, expiring);
-    if (!before || !next) {
-        uint8_t type = before ? before->type : next ? next->type : VV_ENTRY_VALUE;
+    if (was != is) {
+        uint8_t type = was ? before->type : next->type;
 
-        bump(type == VV_ENTRY_EVENT ? &shard->events : &shard->count,
-             (uint64_t)(next != NULL) - (uint64_t)(before != NULL));
+        bump(type == VV_ENTRY_EVENT ? &shard->events : &shard->count, (uint64_t)is - (uint64_t)was);
     }
     bump(&shard->streams, (uint64_t)(next && next->type == VV_ENTRY_STREAM) -
                               (uint64_t)(before && before->type == VV_ENTRY_STREAM));
+}
+
+/* What stands in the table is counted. */
+static void count_bytes(struct varve_kv *kv, struct vv_shard *shard, const struct vv_entry *before,
+                        struct vv_entry *next)
+{
+    uint64_t less = before ? vv_entry_cost(before) : 0, more = next ? vv_entry_cost(next) : 0;
+
+    bump(&shard->bytes, more - less);
     if (kv->max_memory) {
         more += next ? VV_ENTRY_SLOT : 0;
         less += before ? VV_ENTRY_SLOT : 0;
@@ -235,32 +241,45 @@ static void count_change(struct varve_kv *kv, struct vv_shard *shard, const stru
     }
 }
 
+void vv_shard_forget(struct varve_kv *kv, struct vv_shard *shard, struct vv_entry *entry)
+{
+    vv_table_remove(&shard->table, vv_table_hash(&shard->table, entry), entry);
+    count_bytes(kv, shard, entry, NULL);
+    vv_free(entry);
+}
+
 void vv_shard_change_locked(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash,
                             struct vv_entry *before, struct vv_entry *next, uint64_t lsn,
                             struct vv_kept *kept)
 {
     /* Without `kept` the writer saw no view. One that is there now has seen the writer, waits for it, and
      * will look at this record or a later one. */
-    bool looked_at = before && kept && shard->kept && atomic_load(&kv->oldest_view) < lsn;
+    bool looked_at = kept && shard->kept && atomic_load(&kv->oldest_view) < lsn;
+    struct vv_entry *slot = before;
 
     looked_at = looked_at && !VV_TOOTH(KV_NOT_KEPT);
-
+    /* Over an environment the table may hold nothing where `before` comes from below, or that it is gone. */
+    if (kv->env)
+        slot = vv_table_find(&shard->table, hash, vv_entry_key(next), next->key_bytes);
     if (next)
         next->version = lsn;
     if (next && next->type == VV_ENTRY_STREAM)
         vv_stream_bear(next, lsn);
-    if (next && before)
-        vv_table_replace(&shard->table, hash, before, next);
+    if (next && slot)
+        vv_table_replace(&shard->table, hash, slot, next);
     else if (next)
         vv_table_insert(&shard->table, hash, next);
-    else if (before)
-        vv_table_remove(&shard->table, hash, before);
+    else if (slot)
+        vv_table_remove(&shard->table, hash, slot);
     if (before && before->type == VV_ENTRY_STREAM)
         vv_stream_cut(kv, shard, hash, before, next);
-    if (!next && !(before && before->type == VV_ENTRY_EVENT))
+    if (next ? vv_entry_is_gone(next) : !(before && before->type == VV_ENTRY_EVENT))
         shard->deleted_lsn = lsn;
-    count_change(kv, shard, before, next);
-    if (looked_at) {
+    count_change(shard, before, next);
+    count_bytes(kv, shard, slot, next);
+    if (!before)
+        before = slot; /* that it was gone is something to look at, too */
+    if (looked_at && before) {
         keep(kv, shard, hash, before, lsn, kept);
     } else {
         vv_free(before);

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "kv/store.h"
 #include "varve/pin.h"
 
 enum {
@@ -144,7 +145,7 @@ static uint64_t needed_from(const uint64_t *lsns, size_t kept)
     return kept ? lsns[kept - 1] + 1 : 0;
 }
 
-static int hold(struct varve_kv *kv, uint64_t lsn, struct varve_error *ret_error)
+int vv_snapshot_hold(struct varve_kv *kv, uint64_t lsn, struct varve_error *ret_error)
 {
     const struct varve_pin pin = {
         .size = sizeof pin, .name = VV_KV_PIN, .owner = "snapshots of the key-value engine", .lsn = lsn};
@@ -164,7 +165,7 @@ static int prune(struct varve_kv *kv, struct varve_error *ret_error)
     if (rc)
         return rc;
     kept = count < kv->snapshot_keep ? count : kv->snapshot_keep;
-    rc = hold(kv, needed_from(lsns, kept), ret_error);
+    rc = vv_snapshot_hold(kv, needed_from(lsns, kept), ret_error);
     for (size_t i = kept; i < count && rc == 0; i++) {
         vv_snap_name(lsns[i], name);
         rc = kv->io->unlink(kv->io, kv->snapshots, name);
@@ -179,26 +180,48 @@ static int prune(struct varve_kv *kv, struct varve_error *ret_error)
     return rc;
 }
 
+int vv_snapshot_now(struct varve_kv *kv, uint64_t *ret_lsn, struct varve_error *ret_error)
+{
+    uint64_t lsn = vv_kv_quiet(kv);
+    int rc;
+
+    *ret_lsn = lsn;
+    if (lsn == atomic_load(&kv->snapshot_lsn))
+        return 0;
+    rc = kv->env ? vv_fold(kv, lsn, ret_error) : make(kv, lsn, ret_error);
+    vv_fold_note(kv, rc);
+    if (rc) {
+        atomic_fetch_add(&kv->snapshot_failed, 1);
+        return rc;
+    }
+    atomic_fetch_add(&kv->snapshot_count, 1);
+    atomic_store(&kv->snapshot_lsn, lsn);
+    return kv->env ? vv_fold_prune(kv, ret_error) : prune(kv, ret_error);
+}
+
+void vv_snapshot_say_failed(struct varve_kv *kv, const struct varve_error *error)
+{
+    if (kv->env)
+        vv_kv_say(
+            kv, VARVE_EVENT_SNAPSHOT_FAILED, VARVE_MESSAGE_ERROR,
+            "memory was not folded into the environment, and stays as it is, in the log too; it is tried "
+            "again: %s: %s",
+            error->message, varve_error_remedy(error->code));
+    else
+        vv_kv_say(kv, VARVE_EVENT_SNAPSHOT_FAILED, VARVE_MESSAGE_ERROR, "a snapshot failed: %s",
+                  error->message);
+}
+
 int varve_kv_snapshot(struct varve_kv *kv, uint64_t *ret_lsn, struct varve_error *ret_error)
 {
     uint64_t lsn;
-    int rc = 0;
+    int rc;
 
     if (kv->read_only || kv->keeps_nothing)
         return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0, "an engine that is open %s makes no snapshot",
                             kv->read_only ? "read-only" : "in memory mode");
     pthread_mutex_lock(&kv->snapshot_lock);
-    lsn = vv_kv_quiet(kv);
-    if (lsn != atomic_load(&kv->snapshot_lsn)) {
-        rc = make(kv, lsn, ret_error);
-        if (rc) {
-            atomic_fetch_add(&kv->snapshot_failed, 1);
-        } else {
-            atomic_fetch_add(&kv->snapshot_count, 1);
-            atomic_store(&kv->snapshot_lsn, lsn);
-            rc = prune(kv, ret_error);
-        }
-    }
+    rc = vv_snapshot_now(kv, &lsn, ret_error);
     pthread_mutex_unlock(&kv->snapshot_lock);
     if (rc == 0 && ret_lsn)
         *ret_lsn = lsn;
@@ -222,9 +245,9 @@ int vv_snapshot_settle(struct varve_kv *kv, struct varve_error *ret_error)
     kept = count < kv->snapshot_keep ? count : kv->snapshot_keep;
     /* Without a snapshot the log is all there is: not even retention may take its beginning. Where a pin
      * stands already it may stand behind what is kept now, and stays. */
-    rc = hold(kv, needed_from(lsns, kept), ret_error);
+    rc = vv_snapshot_hold(kv, needed_from(lsns, kept), ret_error);
     if (rc == VARVE_E_INVALID || rc == VARVE_E_TRIMMED)
-        rc = hold(kv, 0, ret_error);
+        rc = vv_snapshot_hold(kv, 0, ret_error);
     vv_free(lsns);
     return rc;
 }

@@ -26,6 +26,13 @@ int vv_snapshot_read(struct varve_kv *kv, uint64_t lsn, enum vv_snapshot_use use
  * none. Errors: NOMEM IO SNAPSHOT. */
 int vv_snapshot_load(struct varve_kv *kv, uint64_t at_lsn, struct varve_error *ret_error);
 
+/* Makes one, or a fold where there is an environment, and does what comes after. snapshot_lock is held. */
+int vv_snapshot_now(struct varve_kv *kv, uint64_t *ret_lsn, struct varve_error *ret_error);
+void vv_snapshot_say_failed(struct varve_kv *kv, const struct varve_error *error);
+
+/* The log is needed from here on; 0: all of it. */
+int vv_snapshot_hold(struct varve_kv *kv, uint64_t lsn, struct varve_error *ret_error);
+
 /* Opening for writing: removes what a crash has left behind, and makes sure that the log is held. Errors: IO
  * NOSPC NOMEM READONLY LIMIT. */
 int vv_snapshot_settle(struct varve_kv *kv, struct varve_error *ret_error);

@@ -313,7 +313,7 @@ static uint64_t reverse(uint64_t v)
     return __builtin_bswap64(v);
 }
 
-static uint64_t place_of(uint64_t hash)
+uint64_t vv_table_place(uint64_t hash)
 {
     return reverse(hash) >> (64 - VV_PLACE_BITS);
 }
@@ -343,7 +343,7 @@ uint64_t vv_table_walk(const struct vv_table *table, uint64_t place, vv_table_fn
         for (int s = 0; s < SLOTS && b->slots[s]; s++) {
             struct vv_entry *e = slot_entry(b->slots[s]);
 
-            if (place_of(vv_table_hash(table, e)) >= place)
+            if (vv_table_place(vv_table_hash(table, e)) >= place)
                 fn(arg, e);
         }
     }

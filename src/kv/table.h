@@ -67,6 +67,9 @@ void vv_table_remove(struct vv_table *table, uint64_t hash, struct vv_entry *ent
 
 static inline uint64_t vv_table_hash(const struct vv_table *table, const struct vv_entry *entry);
 
+/* Where an entry with this hash stands. */
+uint64_t vv_table_place(uint64_t hash);
+
 typedef void (*vv_table_fn)(void *arg, struct vv_entry *entry);
 
 /* Calls fn for the entries of the bucket of this place that stand at it or behind it; returns the first place

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/tooth.h"
 #include "kv/evict.h"
+#include "kv/store.h"
 #include "kv/stream.h"
 
 enum {
@@ -45,8 +46,16 @@ int vv_kv_settle(struct varve_kv *kv, uint64_t lsn)
 
 bool vv_kv_has_memory(struct varve_kv *kv, uint64_t before, uint64_t after)
 {
+    if (kv->env)
+        return vv_store_reserve(kv, after);
     return kv->max_memory == 0 || after <= before ||
            atomic_load_explicit(&kv->memory, memory_order_relaxed) + (after - before) <= kv->max_memory;
+}
+
+void vv_kv_keep_promise(struct varve_kv *kv, uint64_t after)
+{
+    if (kv->env)
+        vv_store_release(kv, after);
 }
 
 int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn)
@@ -63,9 +72,9 @@ int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn)
     return varve_append_async(kv->log, &record, ret_lsn);
 }
 
-/* `order` is held. */
+/* `order` is held. `before` is in the right hands when it succeeds. *ret_more: the memory that it wants. */
 static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
-                  const struct vv_op *op, uint64_t *ret_lsn)
+                  const struct vv_op *op, uint64_t *ret_lsn, uint64_t *ret_more)
 {
     struct vv_entry *next = NULL;
     struct vv_kept *kept = NULL;
@@ -74,24 +83,28 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
 
     if (vv_op_bytes(op) > kv->record_max)
         return VARVE_E_TOO_LARGE;
-    if (!vv_op_apply(before, op, &next))
+    if (!vv_store_apply(kv, before, op, &next))
         return VARVE_E_NOMEM;
     if (!vv_events_make(op, &events)) {
         vv_free(next);
         return VARVE_E_NOMEM;
     }
-    if (next && !vv_kv_has_memory(kv, before ? vv_entry_cost(before) + VV_ENTRY_SLOT : 0,
-                                  vv_entry_cost(next) + VV_ENTRY_SLOT + events.cost)) {
-        rc = VARVE_E_MEMORY;
-        goto out;
+    *ret_more = next ? vv_kv_weight(next) + events.cost : 0;
+    /* What came from below may be kept for somebody. */
+    if (kv->env && before && atomic_load(&kv->view_count) > 0)
+        *ret_more += vv_entry_cost(before);
+    if (next && !vv_kv_has_memory(kv, before ? vv_kv_weight(before) : 0, *ret_more)) {
+        vv_events_free(&events);
+        vv_free(next);
+        return VARVE_E_MEMORY;
     }
     atomic_store(&shard->inflight, varve_last_lsn(kv->log) + 1);
-    if (before && atomic_load(&kv->view_count) > 0) {
+    if ((before || kv->env) && atomic_load(&kv->view_count) > 0) {
         kept = vv_alloc(sizeof *kept);
         if (!kept || !vv_shard_can_keep(shard))
             goto out;
     }
-    if (next && (!before || events.count) && !vv_shard_reserve(shard, events.count + 1))
+    if (next && (!before || events.count || kv->env) && !vv_shard_reserve(shard, events.count + 1))
         goto out;
     rc = vv_kv_append(kv, op, ret_lsn);
     if (rc)
@@ -104,6 +117,7 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
     kept = NULL;
 out:
     atomic_store(&shard->inflight, 0);
+    vv_kv_keep_promise(kv, *ret_more);
     vv_events_free(&events);
     vv_free(next);
     vv_free(kept);
@@ -116,46 +130,52 @@ static uint64_t depends_on(const struct vv_shard *shard, const struct vv_entry *
     return before ? before->version : shard->deleted_lsn;
 }
 
-/* Decides, and does it. */
+/* Decides, and does it. *ret_lsn: what the answer depends on, whatever it is. */
 static int try_update(struct varve_kv *kv, uint64_t hash, struct vv_op *op, vv_decide_fn decide, void *arg,
-                      uint64_t *ret_lsn)
+                      uint64_t *ret_lsn, uint64_t *ret_more)
 {
     struct vv_shard *shard = vv_kv_shard(kv, hash);
-    struct vv_entry *before, *now;
+    struct vv_there there;
+    struct vv_entry *now;
     int rc;
 
     pthread_mutex_lock(&shard->order);
-    before = vv_table_find(&shard->table, hash, op->key, op->key_bytes);
-    *ret_lsn = depends_on(shard, before);
-    now = before && (before->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(before, vv_kv_now(kv)) ? NULL
-                                                                                                  : before;
-    rc = decide(arg, now, op);
+    rc = vv_store_find(kv, shard, hash, op->key, op->key_bytes, &there);
+    *ret_lsn = depends_on(shard, there.entry);
+    now = there.entry;
+    if (now && (now->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(now, vv_kv_now(kv)))
+        now = NULL;
+    if (rc == 0)
+        rc = decide(arg, now, op);
     if (VV_TOOTH(KV_DECIDED_TOO_EARLY)) {
         pthread_mutex_unlock(&shard->order);
         (void)sched_yield();
         pthread_mutex_lock(&shard->order);
-        before = vv_table_find(&shard->table, hash, op->key, op->key_bytes);
+        there.entry = vv_table_find(&shard->table, hash, op->key, op->key_bytes);
     }
     if (rc == 0)
-        rc = update(kv, shard, hash, before, op, ret_lsn);
+        rc = update(kv, shard, hash, there.entry, op, ret_lsn, ret_more);
+    if (rc)
+        vv_store_drop(&there);
     pthread_mutex_unlock(&shard->order);
     return rc;
 }
 
-/* As long as there is no room, others go: not the key itself. */
+/* As long as there is no room, others go, not the key itself; or, over an environment, memory is folded. */
 static int make_room(struct varve_kv *kv, uint64_t hash, struct vv_op *op, vv_decide_fn decide, void *arg,
-                     uint64_t *ret_lsn)
+                     uint64_t *ret_lsn, uint64_t *more)
 {
     const struct vv_op fresh = {.key = op->key, .key_bytes = op->key_bytes};
     int rc = VARVE_E_MEMORY;
 
     vv_evict_hold(kv, hash);
-    for (int i = 0; rc == VARVE_E_MEMORY && i < EVICT_TRIES; i++) {
-        rc = vv_evict(kv, vv_op_bytes(op) + 4 * (uint64_t)(VV_ENTRY_AROUND + VV_ENTRY_SLOT));
+    for (int i = 0; rc == VARVE_E_MEMORY && (kv->env || i < EVICT_TRIES); i++) {
+        rc = kv->env ? vv_fold_make_room(kv, *more)
+                     : vv_evict(kv, vv_op_bytes(op) + 4 * (uint64_t)(VV_ENTRY_AROUND + VV_ENTRY_SLOT));
         if (rc)
             break;
         *op = fresh;
-        rc = try_update(kv, hash, op, decide, arg, ret_lsn);
+        rc = try_update(kv, hash, op, decide, arg, ret_lsn, more);
     }
     vv_evict_release(kv, hash);
     return rc;
@@ -165,7 +185,7 @@ int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wa
                  void *arg, uint64_t *ret_lsn)
 {
     struct vv_op op = {.key = key, .key_bytes = key_bytes};
-    uint64_t hash, lsn;
+    uint64_t hash, lsn, more = 0;
     int rc, settled;
 
     if (!vv_kv_key_is_good(key, key_bytes))
@@ -173,9 +193,9 @@ int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wa
     if (kv->read_only)
         return VARVE_E_READONLY;
     hash = vv_hash(kv->secret, key, key_bytes);
-    rc = try_update(kv, hash, &op, decide, arg, &lsn);
-    if (rc == VARVE_E_MEMORY && kv->evicts)
-        rc = make_room(kv, hash, &op, decide, arg, &lsn);
+    rc = try_update(kv, hash, &op, decide, arg, &lsn, &more);
+    if (rc == VARVE_E_MEMORY && (kv->evicts || kv->env))
+        rc = make_room(kv, hash, &op, decide, arg, &lsn, &more);
     /* Also a refusal tells of what is there. */
     settled = wait ? vv_kv_settle(kv, lsn) : 0;
     if (rc == 0)

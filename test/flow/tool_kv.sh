@@ -160,6 +160,64 @@ expect_text out '^      delete  key "key"$'
 expect 0 "$VARVE" dump --operations --json told
 expect_text out '"operations":\[\{"what":"delete","key":\{"encoding":"utf-8","data":"key"\}\}\]'
 
+# ---- the store lmdb ----
+
+expect 2 "$VARVE" kv --store other large set a b
+expect 2 "$VARVE" kv --store lmdb large get a
+if ! "$VARVE" kv --store lmdb large set greeting hello 2>err; then
+    # A build without liblmdb says so, and makes none.
+    expect_text err 'VARVE_LMDB=ON'
+    [[ ! -e large/lmdb ]] || fail "an environment in a build without LMDB"
+else
+    expect 0 "$VARVE" kv large get greeting
+    expect_equal hello "$(cat out)"
+    expect 0 "$VARVE" snapshot large create
+    lsn=$(cat out)
+    expect 0 "$VARVE" kv large set more 1
+    expect 0 "$VARVE" kv large del greeting
+    expect 3 "$VARVE" kv large get greeting
+    expect 0 "$VARVE" kv large set last one
+    expect 0 "$VARVE" kv large stat
+    expect_text out '^store +lmdb'
+    expect 0 "$VARVE" kv --json large stat
+    expect_equal "$lsn" "$(field out snapshot_lsn)"
+    expect_equal 2 "$(field out entries)"
+    expect 0 "$VARVE" kv --json large scan
+    expect_equal 2 "$(wc -l <out)"
+    expect 0 "$VARVE" kv --at "$lsn" large get greeting
+    expect 0 "$VARVE" kv large digest
+    cp out before
+    expect 0 "$VARVE" snapshot large load
+    expect_text out "^snapshot $lsn \\(1 entries"
+    expect 0 "$VARVE" snapshot large create
+    expect 0 "$VARVE" snapshot large verify
+    expect_text out '2 entries.*sound$'
+    expect 0 "$VARVE" kv large digest
+    expect_same before out
+    expect 0 "$VARVE" kv large history greeting
+    expect_equal "set delete" "$(cut -f 4 out | xargs)"
+    expect 2 "$VARVE" kv --store memory large set a b
+    expect_text err 'has the store lmdb'
+    expect 3 "$VARVE" kv large append orders new
+    expect_text err 'cannot do that'
+    # An entry that is damaged is no entry.
+    python3 - <<'PYTHON'
+data = bytearray(open("large/lmdb/data.mdb", "rb").read())
+at = data.rindex(b"lastone")
+while at >= 0:
+    data[at + 5] ^= 1
+    at = data.rfind(b"lastone", 0, at)
+open("large/lmdb/data.mdb", "wb").write(data)
+PYTHON
+    expect 1 "$VARVE" snapshot large verify
+    expect_text out 'is no entry of it'
+    expect 1 "$VARVE" kv large get last
+    expect 0 "$VARVE" kv large get more
+    # And one that is gone is not made up for.
+    rm -r large/lmdb
+    expect 0 "$VARVE" kv large get last
+fi
+
 # A log that is none of the engine's.
 echo line | "$VARVE" append -q plain
 expect 1 "$VARVE" kv plain count

@@ -14,6 +14,13 @@ void test_tmp_free(char *path);
 /* Removes what is in the directory, not the directory. */
 void test_tmp_empty(const char *path);
 
+/* Removes the directory with everything in it, if it is there. */
+void test_tmp_remove(const char *path);
+
+/* Makes a copy of a directory under a new name, as far as its files are still there when it comes to them. A
+ * file "lock.mdb" is left out: LMDB's locks would be lost with the copy's descriptor. */
+void test_tmp_copy(const char *from, const char *to);
+
 /* "path/name", to be freed by free(). */
 char *test_tmp_join(const char *path, const char *name);
 

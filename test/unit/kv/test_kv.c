@@ -266,6 +266,7 @@ static void test_kv__scan(void **state)
     uint64_t cursor = 0;
     char key[16];
     (void)state;
+    memset(&seen, 0, sizeof seen);
     store_start(&s);
     for (int i = 0; i < 1000; i++) {
         (void)snprintf(key, sizeof key, "%d", i);
@@ -409,7 +410,7 @@ static void test_kv__strange_log(void **state)
     struct varve_log *log;
     (void)state;
     store_init(&s);
-    assert_int_equal(varve_open("store", &s.log, &log, NULL), 0);
+    assert_int_equal(varve_open(s.path, &s.log, &log, NULL), 0);
     assert_int_equal(varve_append(log, "hello", 5, NULL), 0);
     assert_int_equal(varve_close(log, NULL), 0);
     assert_int_equal(store_open(&s), VARVE_E_CORRUPT);
@@ -446,7 +447,7 @@ static void test_kv__options(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest both[] = {
         cmocka_unit_test(test_kv__set_get_delete),
         cmocka_unit_test(test_kv__conditions),
         cmocka_unit_test(test_kv__numbers),
@@ -455,13 +456,19 @@ int main(void)
         cmocka_unit_test(test_kv__locks),
         cmocka_unit_test(test_kv__tokens_are_durable),
         cmocka_unit_test(test_kv__scan),
-        cmocka_unit_test(test_kv__memory_limit),
         cmocka_unit_test(test_kv__no_memory),
         cmocka_unit_test(test_kv__log_fails),
         cmocka_unit_test(test_kv__power_cut),
-        cmocka_unit_test(test_kv__memory_mode),
         cmocka_unit_test(test_kv__strange_log),
         cmocka_unit_test(test_kv__options),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest memory[] = {
+        cmocka_unit_test(test_kv__memory_limit),
+        cmocka_unit_test(test_kv__memory_mode),
+    };
+    int failed = cmocka_run_group_tests_name("memory", both, NULL, NULL);
+    failed += cmocka_run_group_tests_name("memory alone", memory, NULL, NULL);
+    if (store_use(VARVE_KV_STORE_LMDB))
+        failed += cmocka_run_group_tests_name("lmdb", both, NULL, NULL);
+    return failed;
 }
