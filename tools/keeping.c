@@ -12,6 +12,8 @@ int keeping_open(struct keeping *keeping)
     struct varve_error error;
     int rc;
 
+    if (keeping->preset && varve_options_preset(&log, keeping->preset) != 0)
+        return say_usage("'%s': must be one of varve stra dbkv", keeping->preset);
     log.flags = keeping->change ? 0 : VARVE_OPEN_READ_ONLY;
     if (!keeping->create)
         log.flags |= VARVE_OPEN_MUST_EXIST;

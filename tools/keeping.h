@@ -15,6 +15,7 @@ struct keeping {
     bool change; /* for writing; else read-only, beside a writer too */
     bool create; /* where there is none */
     enum varve_kv_store store;
+    const char *preset;  /* of the log; NULL = none */
     uint64_t at_lsn;     /* as of then; 0 = now */
     uint64_t at_time_us; /* likewise */
     struct varve_kv *kv;

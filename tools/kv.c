@@ -17,6 +17,7 @@
 #define KEY_RAW      (CLI_LONG + 3)
 #define KEY_JSON     (CLI_LONG + 4)
 #define KEY_STORE    (CLI_LONG + 5)
+#define KEY_PRESET   (CLI_LONG + 5)
 #define SCAN_AT_ONCE 1000
 
 static const struct cli_option kv_options[] = {
@@ -27,6 +28,7 @@ static const struct cli_option kv_options[] = {
     {KEY_RAW, "raw", NULL, "get: the value and nothing behind it"},
     {KEY_JSON, "json", NULL, "get, scan, stat, history, range: JSON, an object a line"},
     {KEY_STORE, "store", "NAME", "set: what a new engine is to be: memory, lmdb"},
+    {KEY_PRESET, "preset", "NAME", "how the log is kept, and made by set and append:\nvarve, stra, dbkv"},
     KEYING_OPTIONS,
     CLI_OPTIONS_END,
 };
@@ -370,6 +372,8 @@ static void kv_option(struct cli *cli, int key, struct kv_wish *wish)
         wish->expire_ms = cli_duration(cli, 1);
     else if (key == KEY_LIMIT)
         wish->limit = cli_number(cli, 1, UINT64_MAX - 1);
+    else if (key == KEY_PRESET)
+        wish->keeping.preset = cli->value;
     wish->raw |= key == KEY_RAW;
     wish->json |= key == KEY_JSON;
 }

@@ -91,6 +91,7 @@ struct varve_kv_recovery {
     uint64_t operations;    /* in them */
     uint64_t last_lsn;
     uint64_t duration_us;
+    uint64_t passed_over; /* in format stra: mutations of what is no key, and payloads that are no writeset */
 };
 
 /*

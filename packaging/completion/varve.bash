@@ -67,7 +67,7 @@ _varve_options() {
     repair) echo "--to --dry-run --json $keys" ;;
     lost) echo "--all --again $emit $keys" ;;
     pin) echo "--lsn --owner --max-records --max-bytes --max-age --json $keys" ;;
-    kv) echo "--at --expire --limit --raw --json --store $keys" ;;
+    kv) echo "--at --expire --limit --raw --json --store --preset $keys" ;;
     snapshot) echo "--json $keys" ;;
     keygen) echo "--rotate" ;;
     bench) echo "--time --json" ;;

@@ -153,34 +153,24 @@ static int reserve(struct varve_kv_txn *txn, uint64_t *ret_promised)
 static int append(struct varve_kv_txn *txn, uint64_t *ret_lsn)
 {
     struct varve_record record = {.type = VV_OP_RECORD, .flags = VARVE_RECORD_TXN};
-    uint8_t *memory = vv_alloc(txn->bytes), *at = memory;
+    struct vv_op *ops = vv_alloc_array(txn->count, sizeof *ops);
+    size_t count = 0;
     int rc;
 
-    if (!memory)
+    if (!ops)
         return VARVE_E_NOMEM;
     for (size_t i = 0; i < txn->count; i++) {
-        struct vv_item *item = &txn->items[i];
-        struct vv_op op = {.kind = VV_OP_DELETE, .key = item->key, .key_bytes = item->key_bytes};
+        const struct vv_item *item = &txn->items[i];
 
-        if (!item->written || (!item->next && !item->before.entry))
-            continue;
-        if (item->gather.bytes) {
-            op = item->op;
-        } else if (item->next) {
-            op.kind = VV_OP_SET;
-            op.expires_us = vv_entry_expires(item->next);
-            op.value = vv_entry_value(item->next);
-            op.value_bytes = item->next->value_bytes;
-        }
-        at = vv_op_put(&op, at);
+        if (item->written && (item->next || item->before.entry))
+            ops[count++] =
+                item->gather.bytes ? item->op : vv_op_whole(item->key, item->key_bytes, item->next);
     }
-    record.data = memory;
-    record.data_bytes = (size_t)(at - memory);
     record.txn_id = txn->live.group.id;
     memcpy(record.origin, txn->live.group.origin, sizeof record.origin);
     *ret_lsn = 0;
-    rc = at == memory ? 0 : varve_append_async(txn->kv->log, &record, ret_lsn);
-    vv_free(memory);
+    rc = count ? vv_kv_append_many(txn->kv, ops, count, &record, ret_lsn) : 0;
+    vv_free(ops);
     return rc;
 }
 

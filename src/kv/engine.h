@@ -35,6 +35,8 @@ struct vv_kept {
     struct vv_entry *entry;
 };
 
+struct vv_dialect;
+
 struct vv_shard {
     _Alignas(64) pthread_mutex_t order;
     /* A record of this shard that may have no effect in memory yet has this LSN or a higher one; 0: there is
@@ -61,11 +63,12 @@ struct vv_env_sweep {
 };
 
 struct varve_kv {
-    struct varve_log *log;    /* [const] */
-    struct varve_txns *txns;  /* [const] NULL: read-only */
-    struct varve_io *io;      /* [const] */
-    char *path;               /* [const] as it was opened, for messages */
-    varve_message_fn message; /* [const] */
+    struct varve_log *log;            /* [const] */
+    const struct vv_dialect *dialect; /* [const] NULL: the log's format is Varve's own */
+    struct varve_txns *txns;          /* [const] NULL: read-only */
+    struct varve_io *io;              /* [const] */
+    char *path;                       /* [const] as it was opened, for messages */
+    varve_message_fn message;         /* [const] */
     void *message_arg;
     bool read_only, waits, keeps_nothing; /* [const] waits: nobody is told what is not durable; keeps_nothing:
                                              a log in `memory` mode */
@@ -131,6 +134,9 @@ void vv_shards_free(struct varve_kv *kv);
  * False: no memory. */
 bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct vv_entry **ret_next);
 
+/* The operation that says all of what a key becomes: a value, or NULL for nothing. */
+struct vv_op vv_op_whole(const void *key, size_t key_bytes, const struct vv_entry *next);
+
 /* Puts `next` (NULL: nothing) in the place of `before` (NULL: nothing), under `lsn`. `order` is held, and
  * room was reserved. `kept`: to hold on to `before` with, when somebody may look at it; freed when it is not
  * wanted. With an environment `before` may be a copy out of it, and `next` a VV_ENTRY_GONE, never NULL. */
@@ -171,8 +177,16 @@ uint64_t vv_kv_now(struct varve_kv *kv);
  * code other than 0 leaves everything as it is, and is returned. */
 typedef int (*vv_decide_fn)(void *arg, const struct vv_entry *now, struct vv_op *op);
 
-/* An operation as a record. `order` of its shard is held. */
-int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn);
+/* An operation as a record; `next`: what it makes of the entry. `order` of its shard is held. */
+int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, const struct vv_entry *next, uint64_t *ret_lsn);
+
+/* Those of a transaction, with all else of `record` set. Errors: UNSUPPORTED NOMEM, and those of an append.
+ */
+int vv_kv_append_many(struct varve_kv *kv, struct vv_op *ops, size_t count, struct varve_record *record,
+                      uint64_t *ret_lsn);
+
+/* With as few digits as give the same number again, in the locale "C". */
+size_t vv_kv_print_float(double number, char *text, size_t room);
 
 /* `wait` = false: returns at once. Errors: those of decide, and of a write. */
 int vv_kv_update(struct varve_kv *kv, const void *key, size_t key_bytes, bool wait, vv_decide_fn decide,

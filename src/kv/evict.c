@@ -109,7 +109,7 @@ static int evict(struct varve_kv *kv, struct vv_shard *shard, struct vv_entry *e
     int rc;
 
     atomic_store(&shard->inflight, varve_last_lsn(kv->log) + 1);
-    rc = vv_kv_append(kv, &op, &lsn);
+    rc = vv_kv_append(kv, &op, NULL, &lsn);
     if (rc == 0) {
         vv_shard_change(kv, shard, hash, e, NULL, lsn, NULL);
         atomic_fetch_add(&kv->evicted, 1);

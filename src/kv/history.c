@@ -5,9 +5,11 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "kv/dialect.h"
 #include "kv/snapshot.h"
 #include "kv/store.h"
 #include "varve/cursor.h"
+#include "varve/format.h"
 
 _Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET && (int)VARVE_KV_CHANGE_RANGE == (int)VV_OP_PATCH,
                "changes are called as in the log");
@@ -109,12 +111,18 @@ int varve_kv_history(struct varve_log *log, const void *key, size_t key_bytes, v
                      void *arg, struct varve_error *ret_error)
 {
     const struct search search = {key, key_bytes, fn, arg};
+    const struct vv_dialect *dialect;
     struct varve_cursor *cursor;
     struct varve_entry entry;
     int rc;
 
     if (!vv_kv_key_is_good(key, key_bytes))
         return vv_error_set(ret_error, VARVE_E_INVALID, 0, "a key has 1 to %d bytes", VARVE_KV_KEY_MAX);
+    rc = vv_dialect_find(log, &dialect);
+    if (rc || dialect)
+        return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0,
+                            "the changes of a key are not sought in the format %s: its records tell them",
+                            varve_log_format(log)->name);
     rc = varve_cursor_open(log, VARVE_POLICY_TRUNCATE, &cursor, ret_error);
     if (rc)
         return rc;

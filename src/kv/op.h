@@ -38,8 +38,22 @@ enum {
     VV_OP_HEAD_MAX = 16,
 };
 
+/* Why it is made, for formats that have a word for that. In no record of our own. */
+enum vv_intent {
+    VV_INTENT_NONE = 0,
+    VV_INTENT_ADD,    /* intent_number to a decimal integer that is written as it would be printed */
+    VV_INTENT_ABSENT, /* only because nothing was there */
+    VV_INTENT_EXTEND, /* a lock, by its owner */
+    VV_INTENT_UNLOCK, /* likewise; intent_value: who that is */
+};
+
 struct vv_op {
     enum vv_op_kind kind;
+    enum vv_intent intent;
+    int64_t intent_number;
+    uint64_t now_us; /* when it was decided, where a format tells; else 0 */
+    const void *intent_value;
+    size_t intent_bytes;
     bool is_new;         /* VV_OP_NEW */
     uint64_t expires_us; /* 0: never */
     const void *key, *value;

@@ -12,12 +12,14 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "kv/dialect.h"
 #include "kv/evict.h"
 #include "kv/snapshot.h"
 #include "kv/store.h"
 #include "kv/stream.h"
 #include "txn/take.h"
 #include "varve/cursor.h"
+#include "varve/format.h"
 
 enum {
     SHARDS = 256,
@@ -133,6 +135,24 @@ static int load(struct varve_kv *kv, const struct varve_options *log, struct var
     return rc;
 }
 
+/* How the log says what the engine does. `lmdb`: what is folded is to be in an environment, which has no
+ * place for what another format's records leave unsaid. */
+static int find_dialect(struct varve_kv *kv, const char *path, bool lmdb, struct varve_error *ret_error)
+{
+    const char *format = varve_log_format(kv->log)->name;
+    int rc = vv_dialect_find(kv->log, &kv->dialect);
+
+    if (rc)
+        return vv_error_set(ret_error, rc, 0,
+                            "%s is in the format %s: the engine keeps its log in varve, dbkv or stra", path,
+                            format);
+    if (kv->dialect && lmdb)
+        return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0,
+                            "%s is in the format %s: the store lmdb wants a log in the format varve", path,
+                            format);
+    return 0;
+}
+
 /* The last record that is to count. */
 static int find_at(struct varve_kv *kv, const struct varve_kv_options *o, enum varve_policy policy,
                    struct varve_error *ret_error)
@@ -189,8 +209,12 @@ static int open_parts(struct varve_kv *kv, const char *path, const struct varve_
     rc = kv->read_only ? vv_fold_open(kv, o.store, ret_error) : 0;
     if (rc == 0)
         rc = vv_fold_open_log(kv, path, &log, ret_error);
+    if (rc == 0)
+        rc = find_dialect(kv, path, o.store == VARVE_KV_STORE_LMDB || kv->env, ret_error);
     if (rc == 0 && !kv->read_only)
         rc = vv_fold_open(kv, o.store, ret_error);
+    if (rc == 0 && kv->dialect && kv->env)
+        rc = find_dialect(kv, path, true, ret_error);
     if (rc)
         return rc;
     rc = varve_stats_get(kv->log, &stats);
@@ -198,7 +222,9 @@ static int open_parts(struct varve_kv *kv, const char *path, const struct varve_
     kv->record_max = stats.record_max;
     if (!vv_shards_init(kv) || !vv_evict_init(kv))
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%u shards", kv->shard_count);
-    rc = open_snapshots(kv, path, ret_error);
+    rc = kv->dialect ? vv_dialect_admits(kv->io, path, kv->dialect, ret_error) : 0;
+    if (rc == 0)
+        rc = open_snapshots(kv, path, ret_error);
     if (rc == 0)
         rc = find_at(kv, &o, log.policy, ret_error);
     if (rc == 0)

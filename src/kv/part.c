@@ -55,15 +55,24 @@ static void usual_numbers(locale_t before)
 }
 
 /* With as few digits as give the same number again. */
-static size_t print(double number, char text[NUMBER_BYTES])
+static size_t print(double number, char *text, size_t room)
 {
     size_t bytes = 0;
 
     for (int digits = 15; digits <= DIGITS_MAX; digits++) {
-        bytes = (size_t)snprintf(text, NUMBER_BYTES, "%.*g", digits, number);
+        bytes = (size_t)snprintf(text, room, "%.*g", digits, number);
         if (strtod(text, NULL) == number)
             break;
     }
+    return bytes;
+}
+
+size_t vv_kv_print_float(double number, char *text, size_t room)
+{
+    locale_t before = plain_numbers();
+    size_t bytes = print(number, text, room);
+
+    usual_numbers(before);
     return bytes;
 }
 
@@ -99,7 +108,7 @@ static int decide_float(void *arg, const struct vv_entry *now, struct vv_op *op)
         return VARVE_E_RANGE;
     op->kind = VV_OP_SET;
     op->value = wish->text;
-    op->value_bytes = print(wish->sum, wish->text);
+    op->value_bytes = print(wish->sum, wish->text, sizeof wish->text);
     op->expires_us = now ? vv_entry_expires(now) : 0;
     return 0;
 }

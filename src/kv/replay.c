@@ -10,6 +10,7 @@
  * until a record says that it is gone.
  */
 #include "base/error.h"
+#include "kv/dialect.h"
 #include "kv/store.h"
 #include "kv/stream.h"
 #include "varve/cursor.h"
@@ -34,7 +35,7 @@ static bool is_removal(const struct vv_op *op)
     return op->kind == VV_OP_DELETE || op->kind == VV_OP_EXPIRED || op->kind == VV_OP_EVICTED;
 }
 
-static int apply(struct varve_kv *kv, const struct vv_op *op, uint64_t lsn)
+int vv_kv_apply(struct varve_kv *kv, const struct vv_op *op, uint64_t lsn)
 {
     uint64_t hash = vv_hash(kv->secret, op->key, op->key_bytes);
     struct vv_shard *shard = vv_kv_shard(kv, hash);
@@ -81,17 +82,29 @@ static int fold_if_full(struct varve_kv *kv, struct varve_error *ret_error)
     return vv_fold(kv, kv->recovery.last_lsn, ret_error);
 }
 
+static int apply_strange(struct varve_kv *kv, const struct varve_entry *entry, struct varve_error *ret_error)
+{
+    const char *why = "there is no memory";
+    int rc = kv->dialect->replay(kv, entry, &why);
+
+    return rc ? vv_error_set(ret_error, rc, 0, "LSN %llu, in a log of format %s: %s",
+                             (unsigned long long)entry->lsn, kv->dialect->format, why)
+              : 0;
+}
+
 static int apply_record(struct varve_kv *kv, const struct varve_entry *entry, struct varve_error *ret_error)
 {
     const uint8_t *at = entry->data, *end = at + entry->data_bytes;
     const char *why = entry->type == VV_OP_RECORD ? NULL : "a type that the engine does not write";
     struct vv_op op;
 
+    if (kv->dialect)
+        return apply_strange(kv, entry, ret_error);
     while (!why && at < end) {
         int rc;
 
         why = vv_op_get(&at, end, &op);
-        rc = why ? 0 : apply(kv, &op, entry->lsn);
+        rc = why ? 0 : vv_kv_apply(kv, &op, entry->lsn);
         if (rc)
             return vv_error_set(
                 ret_error, rc, 0, "while LSN %llu is replayed%s", (unsigned long long)entry->lsn,

@@ -71,6 +71,7 @@ static int decide_set(void *arg, const struct vv_entry *now, struct vv_op *op)
     if (now && now->type != VV_ENTRY_VALUE)
         return VARVE_E_TYPE;
     op->kind = VV_OP_SET;
+    op->intent = wish->how.flags & VARVE_KV_IF_ABSENT ? VV_INTENT_ABSENT : VV_INTENT_NONE;
     op->value = wish->value;
     op->value_bytes = wish->value_bytes;
     op->expires_us = wish->how.expires_us;
@@ -136,9 +137,18 @@ static int parse(const struct vv_entry *entry, int64_t *ret)
     return 0;
 }
 
+/* Of what was parsed: it is written as it would be printed. */
+static bool is_plain(const struct vv_entry *entry)
+{
+    const uint8_t *at = vv_entry_value(entry);
+
+    return at[*at == '-'] != '0' || entry->value_bytes == 1;
+}
+
 static int decide_add(void *arg, const struct vv_entry *now, struct vv_op *op)
 {
     struct wish *wish = arg;
+    bool plain;
     int64_t value = 0;
     int rc = check(wish, now);
 
@@ -146,10 +156,13 @@ static int decide_add(void *arg, const struct vv_entry *now, struct vv_op *op)
         rc = parse(now, &value);
     if (rc)
         return rc;
+    plain = !now || is_plain(now);
     if (__builtin_add_overflow(value, wish->number, &value))
         return VARVE_E_RANGE;
     wish->sum = value;
     op->kind = VV_OP_SET;
+    op->intent = plain ? VV_INTENT_ADD : VV_INTENT_NONE;
+    op->intent_number = wish->number;
     op->value = wish->text;
     op->value_bytes = (size_t)snprintf(wish->text, sizeof wish->text, "%" PRId64, value);
     op->expires_us = now ? vv_entry_expires(now) : 0;
@@ -252,6 +265,7 @@ static int decide_lock(void *arg, const struct vv_entry *now, struct vv_op *op)
     int rc = check_lock(wish, now);
 
     op->kind = VV_OP_LOCK;
+    op->intent = now ? VV_INTENT_EXTEND : VV_INTENT_NONE;
     op->value = wish->value;
     op->value_bytes = wish->value_bytes;
     op->expires_us = wish->how.expires_us;
@@ -260,7 +274,12 @@ static int decide_lock(void *arg, const struct vv_entry *now, struct vv_op *op)
 
 static int decide_unlock(void *arg, const struct vv_entry *now, struct vv_op *op)
 {
+    const struct wish *wish = arg;
+
     op->kind = VV_OP_DELETE;
+    op->intent = VV_INTENT_UNLOCK;
+    op->intent_value = wish->value;
+    op->intent_bytes = wish->value_bytes;
     return now ? check_lock(arg, now) : VARVE_E_NO_KEY;
 }
 

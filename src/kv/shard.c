@@ -113,6 +113,19 @@ bool vv_op_apply(const struct vv_entry *before, const struct vv_op *op, struct v
     return true;
 }
 
+struct vv_op vv_op_whole(const void *key, size_t key_bytes, const struct vv_entry *next)
+{
+    struct vv_op op = {.kind = VV_OP_DELETE, .key = key, .key_bytes = key_bytes};
+
+    if (next) {
+        op.kind = VV_OP_SET;
+        op.expires_us = vv_entry_expires(next);
+        op.value = vv_entry_value(next);
+        op.value_bytes = next->value_bytes;
+    }
+    return op;
+}
+
 /* A number that is changed under `lock`, and read by anybody: no locked instruction is needed. */
 static void bump(_Atomic uint64_t *number, uint64_t by)
 {

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/tooth.h"
+#include "kv/dialect.h"
 #include "kv/evict.h"
 #include "kv/store.h"
 #include "kv/stream.h"
@@ -58,7 +59,7 @@ void vv_kv_keep_promise(struct varve_kv *kv, uint64_t after)
         vv_store_release(kv, after);
 }
 
-int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn)
+int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, const struct vv_entry *next, uint64_t *ret_lsn)
 {
     uint8_t head[VV_OP_HEAD_MAX];
     const struct iovec pieces[] = {
@@ -69,12 +70,40 @@ int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, uint64_t *ret_lsn)
     const struct varve_record record = {
         .iov = pieces, .iov_count = op->value_bytes ? 3 : 2, .type = VV_OP_RECORD};
 
+    if (kv->dialect)
+        return kv->dialect->append(kv, op, next, ret_lsn);
     return varve_append_async(kv->log, &record, ret_lsn);
+}
+
+int vv_kv_append_many(struct varve_kv *kv, struct vv_op *ops, size_t count, struct varve_record *record,
+                      uint64_t *ret_lsn)
+{
+    uint8_t *memory, *at;
+    size_t bytes = 0;
+    int rc;
+
+    for (size_t i = 0; i < count; i++) {
+        bytes += vv_op_bytes(&ops[i]);
+        if (kv->dialect && kv->dialect->check(kv, &ops[i]) != 0)
+            return VARVE_E_UNSUPPORTED;
+    }
+    if (kv->dialect)
+        return kv->dialect->append_many(kv, ops, count, record, ret_lsn);
+    memory = at = vv_alloc(bytes);
+    if (!memory)
+        return VARVE_E_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        at = vv_op_put(&ops[i], at);
+    record->data = memory;
+    record->data_bytes = bytes;
+    rc = varve_append_async(kv->log, record, ret_lsn);
+    vv_free(memory);
+    return rc;
 }
 
 /* `order` is held. `before` is in the right hands when it succeeds. *ret_more: the memory that it wants. */
 static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, struct vv_entry *before,
-                  const struct vv_op *op, uint64_t *ret_lsn, uint64_t *ret_more)
+                  struct vv_op *op, uint64_t *ret_lsn, uint64_t *ret_more)
 {
     struct vv_entry *next = NULL;
     struct vv_kept *kept = NULL;
@@ -83,6 +112,8 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
 
     if (vv_op_bytes(op) > kv->record_max)
         return VARVE_E_TOO_LARGE;
+    if (kv->dialect && kv->dialect->check(kv, op) != 0)
+        return VARVE_E_UNSUPPORTED;
     if (!vv_store_apply(kv, before, op, &next))
         return VARVE_E_NOMEM;
     if (!vv_events_make(op, &events)) {
@@ -106,7 +137,7 @@ static int update(struct varve_kv *kv, struct vv_shard *shard, uint64_t hash, st
     }
     if (next && (!before || events.count || kv->env) && !vv_shard_reserve(shard, events.count + 1))
         goto out;
-    rc = vv_kv_append(kv, op, ret_lsn);
+    rc = vv_kv_append(kv, op, next, ret_lsn);
     if (rc)
         goto out;
     pthread_mutex_lock(&shard->lock);
@@ -143,7 +174,9 @@ static int try_update(struct varve_kv *kv, uint64_t hash, struct vv_op *op, vv_d
     rc = vv_store_find(kv, shard, hash, op->key, op->key_bytes, &there);
     *ret_lsn = depends_on(shard, there.entry);
     now = there.entry;
-    if (now && (now->flags & VV_ENTRY_EXPIRES) && vv_entry_is_over(now, vv_kv_now(kv)))
+    op->now_us = kv->dialect ? vv_kv_now(kv) : 0;
+    if (now && (now->flags & VV_ENTRY_EXPIRES) &&
+        vv_entry_is_over(now, op->now_us ? op->now_us : vv_kv_now(kv)))
         now = NULL;
     if (rc == 0)
         rc = decide(arg, now, op);

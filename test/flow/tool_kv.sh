@@ -118,6 +118,36 @@ expect 0 "$VARVE" snapshot streams create
 expect 0 "$VARVE" kv streams range orders
 expect_equal "2 paid 3 sent" "$(xargs <out)"
 
+# ---- logs in the formats of others ----
+
+samples=$VARVE_SOURCE/test/golden/data/samples
+expect 2 "$VARVE" kv --preset nothing bridge set a b
+expect 0 "$VARVE" kv --preset dbkv bridge set a b
+[[ -f bridge/wal-current.log ]] || fail "no log of the format dbkv"
+expect 0 "$VARVE" kv bridge set a c
+expect 0 "$VARVE" kv bridge get a
+expect_equal c "$(cat out)"
+expect 3 "$VARVE" kv bridge append events x
+expect_text err 'UNSUPPORTED|cannot do that'
+expect 3 "$VARVE" kv bridge history a
+expect_text err 'format dbkv'
+expect 0 "$VARVE" kv --preset stra strata set a b
+expect 0 "$VARVE" kv strata count
+expect_equal 1 "$(cat out)"
+expect 3 "$VARVE" kv "$samples/dbkv/a-snapshot/db" count
+expect_text err '\.snap'
+expect 0 "$VARVE" kv "$samples/dbkv/a-small/db" get n
+expect_equal 16 "$(cat out)"
+expect 0 "$VARVE" kv --raw "$samples/dbkv/a-small/db" get k4
+expect_equal 4096 "$(wc -c <out)"
+expect 3 "$VARVE" kv "$samples/dbkv/a-small/db" get k1
+expect 3 "$VARVE" kv "$samples/dbkv/a-small/db" get m1
+expect 0 "$VARVE" kv "$samples/dbkv/a-decimal/db" get d1
+expect_equal -123.4567 "$(cat out)"
+expect 0 "$VARVE" kv --raw "$samples/stra/a-small/db" get k17
+expect_equal 2 "$(wc -c <out)"
+expect 3 "$VARVE" kv "$samples/stra/a-small/db" get key-2
+
 # ---- snapshots ----
 
 expect 0 "$VARVE" snapshot store
