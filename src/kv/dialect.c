@@ -59,10 +59,11 @@ static int is_snapshot(void *arg, const char *name)
     return bytes > end && name[0] != '.' && strcmp(name + bytes - end, dialect->suffix) == 0;
 }
 
-int vv_dialect_admits(struct varve_io *io, const char *path, const struct vv_dialect *dialect,
-                      struct varve_error *ret_error)
+int vv_dialect_admits(struct varve_kv *kv, const char *path, struct varve_error *ret_error)
 {
+    const struct vv_dialect *dialect = kv->dialect;
     struct varve_dir *dir, *folder = NULL;
+    struct varve_io *io = kv->io;
     int rc = io->dir_open(io, NULL, path, 0, &dir, NULL);
 
     if (rc == -ENOENT)
@@ -76,11 +77,14 @@ int vv_dialect_admits(struct varve_io *io, const char *path, const struct vv_dia
     if (folder)
         io->dir_close(io, folder);
     io->dir_close(io, dir);
+    if (rc == 1 && dialect->import && kv->read_only)
+        return dialect->import(kv, path, ret_error);
     if (rc == 1)
         return vv_error_set(
             ret_error, VARVE_E_UNSUPPORTED, 0,
-            "%s has a snapshot (*%s) of the program that the format %s is from: what is in it is "
-            "not read, and the log alone may not be all",
-            path, dialect->suffix, dialect->format);
+            "%s has a snapshot (*%s) of the program that the format %s is from, without which "
+            "the log may not be all: %s",
+            path, dialect->suffix, dialect->format,
+            dialect->import ? "open it read-only" : "what is in it is not read");
     return rc == 0 || rc == -ENOENT ? 0 : vv_error_set(ret_error, VARVE_E_IO, rc, "the directory %s", path);
 }

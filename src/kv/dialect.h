@@ -9,9 +9,11 @@
 
 #include "kv/engine.h"
 #include "varve/cursor.h"
+#include "varve/payload.h"
 
 struct vv_dialect {
     const char *format;
+    int (*import)(struct varve_kv *kv, const char *path, struct varve_error *ret_error); /* or NULL */
     const char *folder,
         *suffix; /* of snapshots: where they are (NULL: beside the log), how their names end */
     /* Whether an operation can be said; 0, or UNSUPPORTED. May bring its expiry to what will be read back. */
@@ -31,10 +33,21 @@ int vv_dialect_find(const struct varve_log *log, const struct vv_dialect **ret_d
 
 extern const struct vv_dialect vv_dialect_dbkv, vv_dialect_stra;
 
-/* Whether all that is in the directory can be read: a snapshot of the format's own programs cannot, and is
- * told of before anything is taken for the whole. Errors: UNSUPPORTED IO. */
-int vv_dialect_admits(struct varve_io *io, const char *path, const struct vv_dialect *dialect,
-                      struct varve_error *ret_error);
+enum {
+    VV_DIALECT_NUMBER = 40,
+    VV_IMPORT_VERSION = 1, /* of what comes from a snapshot of others: 0 would be nothing */
+};
+
+/* Whether all that is in the directory can be read, before anything is taken for the whole: a snapshot of the
+ * format's own programs is imported where that is known, and the engine is open read-only. Errors:
+ * UNSUPPORTED IO NOMEM SNAPSHOT. */
+int vv_dialect_admits(struct varve_kv *kv, const char *path, struct varve_error *ret_error);
+
+/* Reads the newest sound snapshot, of which there is one at least. */
+int vv_dbkv_import(struct varve_kv *kv, const char *path, struct varve_error *ret_error);
+
+/* The bytes that a value is here. Lists and maps stay as they are written. */
+struct varve_bytes vv_dbkv_decode(struct varve_bytes encoded, char text[VV_DIALECT_NUMBER]);
 
 /* Whether these bytes are UTF-8, as all names in these formats are. */
 bool vv_dialect_is_text(const void *bytes, size_t count);

@@ -17,7 +17,7 @@
 #include "kv/dialect.h"
 
 enum {
-    NUMBER_BYTES = 40,
+    NUMBER_BYTES = VV_DIALECT_NUMBER,
 };
 
 static int check(struct varve_kv *kv, struct vv_op *op)
@@ -167,8 +167,7 @@ static int append_many(struct varve_kv *kv, const struct vv_op *ops, size_t coun
 
 /* -- reading -- */
 
-/* The bytes that a value is here. Lists and maps stay as they are written. */
-static struct varve_bytes decode_value(struct varve_bytes encoded, char text[NUMBER_BYTES])
+struct varve_bytes vv_dbkv_decode(struct varve_bytes encoded, char text[VV_DIALECT_NUMBER])
 {
     struct varve_dbkv_value v;
     struct varve_bytes bytes = encoded;
@@ -212,7 +211,8 @@ static bool find(const struct replay *r, struct varve_bytes key, const struct vv
     const struct vv_entry *e = vv_table_find(&vv_kv_shard(r->kv, hash)->table, hash, key.data, key.bytes);
 
     *ret_now = e && !vv_entry_is_over(e, r->time_us) ? e : NULL;
-    return !e || e->version < r->lsn;
+    /* What was imported has no LSN of this log. */
+    return !e || e->version < r->lsn || r->kv->imported;
 }
 
 static int apply(const struct replay *r, enum vv_op_kind kind, struct varve_bytes key,
@@ -233,7 +233,7 @@ static int set(const struct replay *r, struct varve_bytes key, struct varve_byte
 {
     char text[NUMBER_BYTES];
 
-    return apply(r, VV_OP_SET, key, decode_value(encoded, text), r->expires_us);
+    return apply(r, VV_OP_SET, key, vv_dbkv_decode(encoded, text), r->expires_us);
 }
 
 /* With saturation, as the format has it; the engine itself refuses before that. */
@@ -273,7 +273,8 @@ static int lock(const struct replay *r, const struct varve_dbkv_operation *o)
     if (!is_owner(now, o->owner))
         return 0;
     return o->type == VARVE_DBKV_UNLOCK ? apply(r, VV_OP_DELETE, o->key, nothing, 0)
-                                        : apply(r, VV_OP_EXPIRE, o->key, nothing, r->expires_us);
+                                        : apply(r, now->type == VV_ENTRY_LOCK ? VV_OP_LOCK : VV_OP_SET,
+                                                o->key, o->owner, r->expires_us);
 }
 
 static int replay_pairs(const struct replay *r, struct varve_dbkv_operation *o)
@@ -295,6 +296,9 @@ static int replay(struct varve_kv *kv, const struct varve_entry *entry, const ch
     struct varve_dbkv_operation o;
     const struct vv_entry *now;
 
+    if (kv->imported && (entry->segment < kv->import_segment ||
+                         (entry->segment == kv->import_segment && entry->frame_offset < kv->import_offset)))
+        return 0; /* is in the snapshot */
     if (varve_dbkv_get(entry->data, entry->data_bytes, &o) != 0) {
         *ret_why = "it is no operation";
         return VARVE_E_CORRUPT;
@@ -328,6 +332,7 @@ static int replay(struct varve_kv *kv, const struct varve_entry *entry, const ch
 }
 
 const struct vv_dialect vv_dialect_dbkv = {.format = "dbkv",
+                                           .import = vv_dbkv_import,
                                            .suffix = ".snap",
                                            .check = check,
                                            .append = append,

@@ -63,12 +63,14 @@ struct vv_env_sweep {
 };
 
 struct varve_kv {
-    struct varve_log *log;            /* [const] */
-    const struct vv_dialect *dialect; /* [const] NULL: the log's format is Varve's own */
-    struct varve_txns *txns;          /* [const] NULL: read-only */
-    struct varve_io *io;              /* [const] */
-    char *path;                       /* [const] as it was opened, for messages */
-    varve_message_fn message;         /* [const] */
+    struct varve_log *log;                  /* [const] */
+    const struct vv_dialect *dialect;       /* [const] NULL: the log's format is Varve's own */
+    struct varve_txns *txns;                /* [const] NULL: read-only */
+    struct varve_io *io;                    /* [const] */
+    bool imported;                          /* [const after open] from a snapshot of another program, */
+    uint64_t import_segment, import_offset; /* which has all of the log before this */
+    char *path;                             /* [const] as it was opened, for messages */
+    varve_message_fn message;               /* [const] */
     void *message_arg;
     bool read_only, waits, keeps_nothing; /* [const] waits: nobody is told what is not durable; keeps_nothing:
                                              a log in `memory` mode */
@@ -184,6 +186,9 @@ int vv_kv_append(struct varve_kv *kv, const struct vv_op *op, const struct vv_en
  */
 int vv_kv_append_many(struct varve_kv *kv, struct vv_op *ops, size_t count, struct varve_record *record,
                       uint64_t *ret_lsn);
+
+/* Takes all entries out, while nobody else knows of the engine. */
+void vv_kv_empty(struct varve_kv *kv);
 
 /* With as few digits as give the same number again, in the locale "C". */
 size_t vv_kv_print_float(double number, char *text, size_t room);

@@ -222,11 +222,14 @@ static int open_parts(struct varve_kv *kv, const char *path, const struct varve_
     kv->record_max = stats.record_max;
     if (!vv_shards_init(kv) || !vv_evict_init(kv))
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "%u shards", kv->shard_count);
-    rc = kv->dialect ? vv_dialect_admits(kv->io, path, kv->dialect, ret_error) : 0;
+    rc = kv->dialect ? vv_dialect_admits(kv, path, ret_error) : 0;
     if (rc == 0)
         rc = open_snapshots(kv, path, ret_error);
     if (rc == 0)
         rc = find_at(kv, &o, log.policy, ret_error);
+    if (rc == 0 && kv->imported && kv->at_lsn != UINT64_MAX)
+        return vv_error_set(ret_error, VARVE_E_TRIMMED, 0,
+                            "%s has a snapshot of another program: what was before is gone", path);
     if (rc == 0)
         rc = load(kv, &log, ret_error);
     return rc ? rc : start(kv, &o, ret_error);

@@ -400,7 +400,7 @@ int vv_snapshot_read(struct varve_kv *kv, uint64_t lsn, enum vv_snapshot_use use
     return rc;
 }
 
-static void empty(struct varve_kv *kv)
+void vv_kv_empty(struct varve_kv *kv)
 {
     for (uint32_t i = 0; i < kv->shard_count; i++) {
         struct vv_shard *shard = &kv->shards[i];
@@ -409,6 +409,8 @@ static void empty(struct varve_kv *kv)
         atomic_store(&shard->bytes, 0);
         atomic_store(&shard->count, 0);
         atomic_store(&shard->expiring, 0);
+        atomic_store(&shard->streams, 0);
+        atomic_store(&shard->events, 0);
         atomic_store(&shard->streams, 0);
         atomic_store(&shard->events, 0);
     }
@@ -430,7 +432,7 @@ static int try_one(struct varve_kv *kv, uint64_t lsn, uint64_t at_lsn, bool *ret
         kv->recovery.snapshot_entries = snap.entries;
         return 0;
     }
-    empty(kv);
+    vv_kv_empty(kv);
     bool newer = rc == VARVE_E_SNAPSHOT && snap.end_lsn > varve_last_lsn(kv->log);
 
     if (rc == VARVE_E_NOMEM || (newer && !kv->read_only))

@@ -134,8 +134,24 @@ expect_text err 'format dbkv'
 expect 0 "$VARVE" kv --preset stra strata set a b
 expect 0 "$VARVE" kv strata count
 expect_equal 1 "$(cat out)"
-expect 3 "$VARVE" kv "$samples/dbkv/a-snapshot/db" count
+expect 0 "$VARVE" kv "$samples/dbkv/a-snapshot/db" count
+expect_equal 11 "$(cat out)"
+expect 0 "$VARVE" kv "$samples/dbkv/a-snapshot/db" get key3
+expect_equal 103 "$(cat out)"
+expect 0 "$VARVE" kv "$samples/dbkv/a-snapshot/db" get key9
+expect_equal 9 "$(cat out)"
+expect 0 "$VARVE" kv --raw "$samples/dbkv/a-snapshot/db" get blob
+expect_equal 100 "$(wc -c <out)"
+expect 3 "$VARVE" kv --at 1 "$samples/dbkv/a-snapshot/db" count
+cp -r "$samples/dbkv/a-snapshot/db" copied
+chmod -R u+w copied
+expect 3 "$VARVE" kv copied set a b
 expect_text err '\.snap'
+flip copied/snapshot-1795178702.snap 100
+expect 3 "$VARVE" kv copied count
+expect_text err 'none of them is sound'
+expect 3 "$VARVE" kv "$samples/stra/a-snapshot/db" count
+expect_text err '\.chk'
 expect 0 "$VARVE" kv "$samples/dbkv/a-small/db" get n
 expect_equal 16 "$(cat out)"
 expect 0 "$VARVE" kv --raw "$samples/dbkv/a-small/db" get k4
