@@ -44,11 +44,13 @@ static void test_many__set_get_delete(void **state)
     store_expect(&s, "a", NULL);
     assert_int_equal(varve_kv_delete_many(s.kv, none, 2, NULL, &count, &lsn), 0);
     assert_true(count == 0 && lsn == 0);
-    assert_int_equal(varve_kv_stream_append(s.kv, KEY("x"), "e", 1, NULL, NULL, NULL), 0);
-    assert_int_equal(varve_kv_get_many(s.kv, none, 2, values), VARVE_E_TYPE);
-    assert_int_equal(varve_kv_set_many(s.kv, none, 2, NULL, NULL), VARVE_E_TYPE);
-    assert_int_equal(varve_kv_delete_many(s.kv, none, 2, NULL, &count, NULL), 0);
-    assert_int_equal(count, 1);
+    if (s.options.store != VARVE_KV_STORE_LMDB) {
+        assert_int_equal(varve_kv_stream_append(s.kv, KEY("x"), "e", 1, NULL, NULL, NULL), 0);
+        assert_int_equal(varve_kv_get_many(s.kv, none, 2, values), VARVE_E_TYPE);
+        assert_int_equal(varve_kv_set_many(s.kv, none, 2, NULL, NULL), VARVE_E_TYPE);
+        assert_int_equal(varve_kv_delete_many(s.kv, none, 2, NULL, &count, NULL), 0);
+        assert_int_equal(count, 1);
+    }
     assert_int_equal(varve_kv_set_many(s.kv, NULL, 1, NULL, NULL), VARVE_E_INVALID);
     assert_int_equal(varve_kv_get_many(s.kv, NULL, 0, NULL), 0);
     store_again(&s);
@@ -121,6 +123,7 @@ static void test_many__at_one_moment(void **state)
     struct varve_kv_value values[3] = {{.data = NULL}};
     pthread_t threads[2];
     (void)state;
+    memset(&sh, 0, sizeof sh);
     store_start(&sh.s);
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, run_setter, &sh), 0);
@@ -146,5 +149,8 @@ int main(void)
         cmocka_unit_test(test_many__copy_and_rename),
         cmocka_unit_test(test_many__at_one_moment),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+    if (store_use(VARVE_KV_STORE_LMDB))
+        failed += cmocka_run_group_tests_name("lmdb", tests, NULL, NULL);
+    return failed;
 }

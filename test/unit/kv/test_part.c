@@ -142,5 +142,8 @@ int main(void)
         cmocka_unit_test(test_part__ranges),
         cmocka_unit_test(test_part__no_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+    if (store_use(VARVE_KV_STORE_LMDB))
+        failed += cmocka_run_group_tests_name("lmdb", tests, NULL, NULL);
+    return failed;
 }
