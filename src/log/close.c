@@ -35,12 +35,17 @@ static void stop_threads(struct varve_log *log)
         vv_wake_all(&log->flush_event);
         pthread_join(log->flusher, NULL);
     }
+    if (log->helper_runs) {
+        atomic_fetch_add(&log->help_event, 1);
+        vv_wake_all(&log->help_event);
+        pthread_join(log->helper, NULL);
+    }
     atomic_store(&log->stop_prepare, 1);
     if (log->preparer_runs) {
         vv_prepare_kick(log);
         pthread_join(log->preparer, NULL);
     }
-    log->flusher_runs = log->preparer_runs = false;
+    log->flusher_runs = log->preparer_runs = log->helper_runs = false;
     vv_watch_stop(log, false);
     vv_export_stop(log, false);
 }
@@ -90,7 +95,9 @@ void vv_close_free(struct varve_log *log)
         log->io->dir_close(log->io, log->dir);
     vv_free(log->failover);
     pthread_mutex_destroy(&log->times_mutex);
+    pthread_mutex_destroy(&log->sync_mutex);
     pthread_mutex_destroy(&log->place_mutex);
+    pthread_mutex_destroy(&log->write_mutex);
     pthread_mutex_destroy(&log->segments_mutex);
     pthread_mutex_destroy(&log->files_mutex);
     pthread_mutex_destroy(&log->pins_mutex);
@@ -134,7 +141,7 @@ int varve_close(struct varve_log *log, struct varve_error *ret_error)
         return 0;
     if (atomic_load(&log->gate) == VARVE_E_FORKED) {
         /* The threads are the parent's, and so is every file but this process's descriptors of them. */
-        log->flusher_runs = log->preparer_runs = false;
+        log->flusher_runs = log->preparer_runs = log->helper_runs = false;
         vv_watch_stop(log, true);
         vv_export_stop(log, true);
         rc = vv_error_set(ret_error, VARVE_E_FORKED, 0, "%s: the log belongs to the process that opened it",

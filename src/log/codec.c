@@ -17,6 +17,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/bytes.h"
@@ -65,7 +66,10 @@ static int make_lanes(struct varve_log *log, struct vv_codec *c, const struct va
     uint64_t slot_bytes = log->options.slot_bytes;
     int rc = 0;
 
-    c->lane_count = log->options.writes_in_flight + 1;
+    /* Packing and sealing keep one processor busy while the disk waits. */
+    if (!log->leads && sysconf(_SC_NPROCESSORS_ONLN) > 1)
+        log->carriers = VV_CARRIERS_MAX;
+    c->lane_count = (uint32_t)vv_max_u64(log->options.writes_in_flight, log->carriers) + 1;
     c->lanes = vv_alloc_array(c->lane_count, sizeof *c->lanes);
     c->frames = vv_alloc_large(c->lane_count * slot_bytes);
     if (!c->lanes || !c->frames)

@@ -53,6 +53,8 @@ void vv_fail_log(struct varve_log *log, const struct varve_error *error)
     vv_wake_all(&log->durable_event);
     atomic_fetch_add(&log->ring_event, 1);
     vv_wake_all(&log->ring_event);
+    atomic_fetch_add(&log->carried_event, 1);
+    vv_wake_all(&log->carried_event);
     atomic_fetch_add(&log->ready_event, 1);
     vv_wake_all(&log->ready_event);
     fd = atomic_load(&log->event_fd);

@@ -33,8 +33,7 @@ static uint32_t open_count(struct varve_log *log)
     return word & VV_WORD_CLOSED ? 0 : vv_word_count(word);
 }
 
-/* A piece of work is done, and another begins. */
-static void show_life(struct varve_log *log)
+void vv_flush_show_life(struct varve_log *log)
 {
     atomic_store_explicit(&log->flusher_busy_us, log->io->monotonic_us(log->io) | 1, memory_order_relaxed);
 }
@@ -57,125 +56,11 @@ static void lead_unclaimed(struct varve_log *log, uint64_t end)
             continue;
         if (vv_seal_claim(slot, seq)) {
             vv_seal_lead(log, slot, seq);
-            show_life(log);
+            vv_flush_show_life(log);
         }
         if (atomic_load(&log->failed))
             return;
     }
-}
-
-/* -- the buffered modes -- */
-
-static void sync_written(struct varve_log *log)
-{
-    struct varve_error error;
-    uint64_t began_us, now_us, bytes = log->unsynced_bytes, segment;
-    bool slow;
-
-    if (log->unsynced_bytes == 0)
-        return;
-    log->unsynced_bytes = 0;
-    segment = log->current->number;
-    began_us = log->io->monotonic_us(log->io);
-    if (vv_write_sync(log, log->current, &log->flights[VV_FLIGHT_SYNC], &error) != 0) {
-        if (log->plain)
-            vv_fail_log(log, &error);
-        else if (vv_move_claim(log->current))
-            vv_move_frames(log, &error);
-        return;
-    }
-    now_us = log->io->monotonic_us(log->io);
-    slow = vv_watch_synced(log, now_us, now_us - began_us);
-    vv_metrics_flush(log, vv_slot_at(log, log->flush_seq - 1), now_us - began_us);
-    for (uint64_t seq = vv_published(log); seq < log->flush_seq; seq++) {
-        struct vv_slot *slot = vv_slot_at(log, seq);
-
-        vv_tell(log, FRAME_DURABLE,
-                VV_ABOUT(.lsn = atomic_load(&slot->first_lsn), .segment = segment, .offset = slot->offset,
-                         .bytes = slot->frame_bytes, .duration_us = now_us - began_us),
-                "%u records durable", (unsigned)slot->count);
-        vv_metrics_frame(log, slot, now_us);
-        atomic_store(&slot->progress, VV_PROGRESS_DONE);
-    }
-    vv_publish_done(log);
-    if (slow)
-        vv_watch_tell_slow(log, segment, bytes, now_us - began_us);
-}
-
-/* In formats of others: what has failed does not move. */
-static void write_plain(struct varve_log *log, struct vv_slot *slot)
-{
-    struct varve_error error;
-
-    log->flush_seq++;
-    if (vv_plain_put(log, slot, &error) != 0) {
-        log->unsynced_bytes = 0;
-        atomic_store(&slot->progress, VV_PROGRESS_FAILED);
-        vv_fail_log(log, &error);
-        return;
-    }
-    atomic_store(&slot->progress, VV_PROGRESS_WRITTEN);
-    log->unsynced_bytes += slot->body_bytes;
-}
-
-static void write_slot(struct varve_log *log, struct vv_slot *slot)
-{
-    struct varve_error error;
-
-    vv_reserve_close(log, slot);
-    vv_seal_gather(log, slot);
-    if (log->plain) {
-        write_plain(log, slot);
-        return;
-    }
-    /* The next segment is started only when this one is durable. */
-    if (atomic_load(&log->room_bytes) < slot->frame_bytes)
-        sync_written(log);
-    if (vv_place_next(log, slot) != 0)
-        return;
-    log->flush_seq++;
-    if (vv_seal_header(log, slot, &error) != 0 || vv_write_frame(log, slot, false, &error) != 0) {
-        log->unsynced_bytes = 0;
-        atomic_store(&slot->progress, VV_PROGRESS_FAILED);
-        if (vv_move_claim(slot->segment))
-            vv_move_frames(log, &error);
-        return;
-    }
-    atomic_store(&slot->progress, VV_PROGRESS_WRITTEN);
-    log->unsynced_bytes += slot->frame_bytes;
-}
-
-static bool wants(struct varve_log *log, uint64_t lsn)
-{
-    return atomic_load(&log->sync_wanted) >= lsn;
-}
-
-/* Writes what is full, and the rest too when it is `due` or somebody waits for it; syncs when enough has come
- * together. */
-static void flush_slots(struct varve_log *log, bool due)
-{
-    while (!atomic_load(&log->failed)) {
-        struct vv_slot *slot = vv_slot_at(log, log->flush_seq);
-        uint64_t word = atomic_load(&slot->word);
-
-        if (atomic_load(&log->open_seq) < log->flush_seq)
-            break;
-        if (!(word & VV_WORD_CLOSED) &&
-            (vv_word_count(word) == 0 || (!due && !wants(log, atomic_load(&slot->first_lsn)))))
-            break;
-        (void)vv_seal_claim(slot, log->flush_seq);
-        write_slot(log, slot);
-        show_life(log);
-        /* Three quarters of what may be on its way: the last one fills meanwhile. By number too: small frames
-         * must not use up the slots unsynced. */
-        if (log->unsynced_bytes >= log->options.sync_bytes / 4 * 3 ||
-            log->flush_seq - vv_published(log) >= log->ring_limit - (log->ring_limit + 3) / 4)
-            sync_written(log);
-    }
-    if (atomic_load(&log->failed))
-        return;
-    if (due || wants(log, atomic_load(&log->durable_lsn) + 1))
-        sync_written(log);
 }
 
 /* -- both -- */
@@ -199,7 +84,8 @@ static void write_mark(struct varve_log *log, struct flusher *f, uint64_t now)
     }
     if (log->options.mark_idle_ms == UINT32_MAX || VV_TOOTH(NO_MARK) ||
         atomic_load(&log->vouched_lsn) >= atomic_load(&log->durable_lsn) ||
-        now - f->quiet_since < (uint64_t)log->options.mark_idle_ms * 1000 || log->unsynced_bytes != 0)
+        now - f->quiet_since < (uint64_t)log->options.mark_idle_ms * 1000 ||
+        (!log->leads && vv_carry_busy(log)))
         return;
     if (!vv_reserve_mark(log, &slot))
         return;
@@ -210,19 +96,19 @@ static void write_mark(struct varve_log *log, struct flusher *f, uint64_t now)
         lead_unclaimed(log, seq);
         if (vv_seal_claim(slot, seq))
             vv_seal_lead(log, slot, seq);
-    } else if (seq == log->flush_seq) {
+    } else if (vv_published(log) == seq && vv_carry_take(log, seq)) {
         (void)vv_seal_claim(slot, seq);
-        log->flush_seq++;
         vv_seal_lead(log, slot, seq);
+        vv_carry_said(log);
     } else {
-        /* Likewise: flush_slots takes them to disk, and the mark behind them. */
+        /* Likewise: carry.c takes them to disk, and the mark behind them. */
         vv_flush_kick(log);
     }
 }
 
 static bool dirty(struct varve_log *log)
 {
-    return log->unsynced_bytes != 0 || open_count(log) != 0;
+    return vv_carry_busy(log) || open_count(log) != 0;
 }
 
 /* How long to sleep, in microseconds; VV_WAIT_FOREVER when only a kick can bring work. */
@@ -289,7 +175,7 @@ void *vv_flush_run(void *arg)
             bool due =
                 f.dirty_since != 0 && now >= f.dirty_since + (uint64_t)log->options.sync_interval_ms * 1000;
 
-            flush_slots(log, due);
+            vv_carry_slots(log, due);
             if (log->options.durability == VARVE_INTERVAL && (due || f.dirty_since == 0))
                 f.dirty_since = dirty(log) ? now : 0;
         }

@@ -136,7 +136,9 @@ static void after_fork_in_parent(void)
 static void renew_mutexes(struct varve_log *log)
 {
     pthread_mutex_init(&log->times_mutex, NULL);
+    pthread_mutex_init(&log->sync_mutex, NULL);
     pthread_mutex_init(&log->place_mutex, NULL);
+    pthread_mutex_init(&log->write_mutex, NULL);
     pthread_mutex_init(&log->segments_mutex, NULL);
     pthread_mutex_init(&log->files_mutex, NULL);
     pthread_mutex_init(&log->pins_mutex, NULL);

@@ -4,10 +4,10 @@
  *
  *   append -> reserve -> encode -> seal -> place -> write -> publish -> ack (wait)
  *
- * Lock order: times_mutex, lost_mutex, files_mutex, pins_mutex, place_mutex, segments_mutex, facts_mutex,
- * error_mutex. No thread takes one to the left of one that it holds. None is in the way of a single writer:
- * place_mutex is taken by leaders that have their write permit, and is contended only where several writes
- * are in flight.
+ * Lock order: times_mutex, lost_mutex, files_mutex, pins_mutex, sync_mutex, place_mutex, write_mutex,
+ * segments_mutex, facts_mutex, error_mutex. No thread takes one to the left of one that it holds. None is in
+ * the way of a single writer: place_mutex is taken by leaders that have their write permit, and is contended
+ * only where several writes are in flight.
  */
 #ifndef VV_LOG_LOG_H
 #define VV_LOG_LOG_H
@@ -27,6 +27,7 @@
 #include "varve/message.h"
 
 #define VV_PATIENCE     8u
+#define VV_CARRIERS_MAX 2u
 #define VV_SEGMENTS_MAX 10000u
 #define VV_FLIGHT_SYNC  0u /* the flusher's syncs */
 #define VV_FLIGHT_MAKE  1u /* what makes the next segment */
@@ -137,6 +138,12 @@ struct varve_log {
     _Atomic uint32_t stop_watch, watch_event;
     _Atomic uint32_t closing; /* [close] nobody waits for a disk any more that may come back */
 
+    /* -- syncing what was written before [sync_mutex] -- */
+    pthread_mutex_t
+        sync_mutex; /* in the buffered modes: whoever syncs, and marks and publishes what it synced */
+
+    pthread_mutex_t write_mutex; /* of carriers: one of them writes or syncs at a time */
+
     /* -- placing [place_mutex] -- */
     _Alignas(64) pthread_mutex_t place_mutex;
     struct vv_segment *current;      /* NULL: the next frame starts a segment */
@@ -210,8 +217,15 @@ struct varve_log {
     _Atomic uint32_t flush_sleeps; /* VV_FLUSH_*: how a kick reaches it */
     _Atomic uint64_t sync_wanted;  /* highest LSN that somebody waits for in the buffered modes */
     _Atomic uint32_t prepare_event;
-    uint64_t flush_seq;      /* [flusher] next slot to write, in the buffered modes */
-    uint64_t unsynced_bytes; /* [flusher] */
+
+    /* -- carrying, in the buffered modes: carry.c -- */
+    uint32_t carriers; /* [const after open] threads that take slots to disk: the flusher; its helper */
+    pthread_t helper;  /* [open, close] */
+    bool helper_runs;  /* [open, close] */
+    _Atomic uint64_t carry_seq;      /* [atomic: CAS] the next slot that nobody has taken; only grows */
+    _Atomic uint64_t unsynced_bytes; /* [atomic: carriers, mover] of slots that are WRITTEN */
+    _Atomic uint32_t help_event, help_sleeps;        /* work for the helper; it wants to be woken */
+    _Atomic uint32_t carried_event, carried_waiters; /* a carrier is through with a slot */
 
     /* -- fork -- */
     struct varve_log *registry_prev, *registry_next; /* [registry mutex of lock.c] */

@@ -87,10 +87,12 @@ void vv_move_frames(struct varve_log *log, const struct varve_error *cause)
 
     vv_tell(log, FRAMES_MOVE, VV_ABOUT(.code = cause->code, .sys_errno = cause->sys_errno),
             "%s; frames that are not acknowledged move to a fresh segment", cause->message);
+    pthread_mutex_lock(&log->sync_mutex);
     pthread_mutex_lock(&log->place_mutex);
     /* In a failed log nothing is moved: its callers have been told, and large records are theirs again. */
     if (atomic_load(&log->failed)) {
         pthread_mutex_unlock(&log->place_mutex);
+        pthread_mutex_unlock(&log->sync_mutex);
         return;
     }
     first = atomic_fetch_or(&log->publish_word, VV_PUBLISH_HELD) & ~VV_PUBLISH_HELD;
@@ -104,9 +106,12 @@ void vv_move_frames(struct varve_log *log, const struct varve_error *cause)
         rc = move_all(log, first, end, &error);
     /* While the mutex is held: the fresh segment may fail somebody as soon as it is not, and the next mover's
      * hold must not be released here, under the slots that it moves. */
-    if (rc == 0)
+    if (rc == 0) {
+        atomic_store(&log->unsynced_bytes, 0);
         atomic_fetch_and(&log->publish_word, ~VV_PUBLISH_HELD);
+    }
     pthread_mutex_unlock(&log->place_mutex);
+    pthread_mutex_unlock(&log->sync_mutex);
     if (rc != 0) {
         vv_tell(log, FRAMES_MOVE, VV_ABOUT(.code = error.code, .sys_errno = error.sys_errno),
                 "moving to a fresh segment failed too: %s", error.message);

@@ -44,7 +44,10 @@
 static void init_words(struct varve_log *log)
 {
     pthread_mutex_init(&log->times_mutex, NULL);
+    pthread_mutex_init(&log->sync_mutex, NULL);
     pthread_mutex_init(&log->place_mutex, NULL);
+    pthread_mutex_init(&log->write_mutex, NULL);
+    log->carriers = 1;
     pthread_mutex_init(&log->segments_mutex, NULL);
     pthread_mutex_init(&log->files_mutex, NULL);
     pthread_mutex_init(&log->pins_mutex, NULL);
@@ -200,7 +203,7 @@ int vv_open_slots(struct varve_log *log, uint64_t next_lsn, struct varve_error *
     atomic_store(&dummy->first_lsn, VV_TOOTH(LSN_GIVEN_AGAIN) && next_lsn > 1 ? next_lsn - 1 : next_lsn);
     atomic_store(&log->publish_word, 1);
     atomic_store(&log->placed_seq, 1);
-    log->flush_seq = 1;
+    atomic_store(&log->carry_seq, 1);
     return 0;
 }
 
@@ -235,6 +238,10 @@ static int start_threads(struct varve_log *log, struct varve_error *ret_error)
     if (rc == 0) {
         rc = vv_thread_start(&log->flusher, "varve-flush", vv_flush_run, log);
         log->flusher_runs = rc == 0;
+    }
+    if (rc == 0 && log->carriers > 1) {
+        rc = vv_thread_start(&log->helper, "varve-flush-2", vv_carry_run, log);
+        log->helper_runs = rc == 0;
     }
     if (rc != 0)
         return vv_error_set(ret_error, VARVE_E_NOMEM, -rc, "a thread cannot be started");

@@ -105,6 +105,19 @@ static bool may_place(struct varve_log *log, const struct vv_slot *slot, uint64_
     return !*ret_fresh || vv_published(log) == seq;
 }
 
+void vv_place_wait(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
+{
+    atomic_fetch_add(&slot->turn_waits, 1);
+    for (;;) {
+        uint32_t seen = atomic_load(&slot->turn_event);
+
+        if (atomic_load(&log->placed_seq) == seq || atomic_load(&log->failed))
+            break;
+        (void)vv_wait_on(&slot->turn_event, seen, VV_WAIT_FOREVER);
+    }
+    atomic_fetch_sub(&slot->turn_waits, 1);
+}
+
 int vv_place_next(struct varve_log *log, struct vv_slot *slot)
 {
     uint64_t seq = atomic_load(&slot->seq);

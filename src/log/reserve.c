@@ -160,7 +160,7 @@ static void after_close(struct varve_log *log, struct vv_slot *slot)
         if (vv_seal_claim(slot, seq))
             vv_seal_lead(log, slot, seq);
     } else if (!log->leads) {
-        vv_flush_kick(log);
+        vv_carry_kick(log);
     }
 }
 

@@ -131,7 +131,7 @@ static void seal_plain(struct varve_log *log, struct vv_slot *slot)
     format->seal(slot->buffer, slot->body_bytes, slot->count, &first);
 }
 
-void vv_seal_gather(struct varve_log *log, struct vv_slot *slot)
+void vv_seal_gather(struct varve_log *log, struct vv_slot *slot, struct vv_lane *lane)
 {
     uint64_t word = atomic_load(&slot->word);
     uint32_t count = vv_word_count(word), filled;
@@ -156,8 +156,8 @@ void vv_seal_gather(struct varve_log *log, struct vv_slot *slot)
     slot->starts_segment = 0;
     if (log->plain && log->plain->format->seal && !slot->large)
         seal_plain(log, slot);
-    if (log->codec)
-        vv_codec_pack(log, slot, vv_codec_lane(log, atomic_load(&slot->seq)));
+    if (lane)
+        vv_codec_pack(log, slot, lane);
     if (atomic_load(&slot->time_us) == 0)
         atomic_store(&slot->time_us, slot->floor_us ? slot->floor_us : 1);
 }
@@ -192,9 +192,7 @@ int vv_seal_header(struct varve_log *log, struct vv_slot *slot, struct varve_err
     return rc;
 }
 
-/* Says how the write into `segment` ended, also to a mover who waits for that. From then on the slot's own
- * fields are the mover's. */
-static void set_progress(struct vv_slot *slot, struct vv_segment *segment, enum vv_slot_progress progress)
+void vv_seal_attempted(struct vv_slot *slot, struct vv_segment *segment, enum vv_slot_progress progress)
 {
     atomic_store(&slot->progress, progress);
     if (atomic_load(&segment->bad)) {
@@ -237,7 +235,7 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
          * another one, which must not be taken for bad. */
         bool first = vv_move_claim(segment);
 
-        set_progress(slot, segment, VV_PROGRESS_FAILED);
+        vv_seal_attempted(slot, segment, VV_PROGRESS_FAILED);
         if (first)
             vv_move_frames(log, &error);
         return;
@@ -253,7 +251,7 @@ static void lead_write(struct varve_log *log, struct vv_slot *slot)
     vv_metrics_frame(log, slot, now_us);
     if (VV_TOOTH(PUBLISH_PAST_A_HOLE))
         claim_durable(log, slot);
-    set_progress(slot, segment, VV_PROGRESS_DONE);
+    vv_seal_attempted(slot, segment, VV_PROGRESS_DONE);
     vv_publish_done(log);
     if (slow)
         vv_watch_tell_slow(log, number, bytes, now_us - began_us);
@@ -289,7 +287,7 @@ static void lead(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
     if (log->leads)
         let_others_in(log, slot, seq);
     vv_reserve_close(log, slot);
-    vv_seal_gather(log, slot);
+    vv_seal_gather(log, slot, log->codec ? vv_codec_lane(log, seq) : NULL);
     if (log->plain)
         lead_plain(log, slot);
     else if (vv_place_next(log, slot) == 0)
@@ -310,7 +308,7 @@ void vv_seal_lead(struct varve_log *log, struct vv_slot *slot, uint64_t seq)
 {
     if (log->in_memory) {
         vv_reserve_close(log, slot);
-        vv_seal_gather(log, slot);
+        vv_seal_gather(log, slot, NULL);
         atomic_store(&slot->progress, VV_PROGRESS_DONE);
         vv_publish_done(log);
         return;

@@ -6,6 +6,8 @@
 
 #include "log/log.h"
 
+struct vv_lane;
+
 /* -- reserve.c -- */
 struct vv_reservation {
     struct vv_slot *slot;
@@ -53,12 +55,19 @@ bool vv_seal_claim(struct vv_slot *slot, uint64_t seq);
 void vv_seal_lead(struct varve_log *log, struct vv_slot *slot, uint64_t seq);
 /* Leads the slot if it is its turn and the one appointed has not woken yet. false: did nothing. */
 bool vv_seal_relieve(struct varve_log *log, struct vv_slot *slot, uint64_t seq);
-/* Waits until every reservation is filled; then sets count, body_bytes, frame_bytes. The slot is closed. */
-void vv_seal_gather(struct varve_log *log, struct vv_slot *slot);
+/* Waits until every reservation is filled; then sets count, body_bytes, frame_bytes. The slot is closed.
+ * `lane`: what a codec packs into; NULL without one. */
+void vv_seal_gather(struct varve_log *log, struct vv_slot *slot, struct vv_lane *lane);
 /* Completes the frame for the place that the slot has. Fails only if a codec cannot seal. */
 int vv_seal_header(struct varve_log *log, struct vv_slot *slot, struct varve_error *ret_error);
 
+/* Says how the write into `segment` ended, also to a mover who waits for that. From then on the slot's own
+ * fields are the mover's. */
+void vv_seal_attempted(struct vv_slot *slot, struct vv_segment *segment, enum vv_slot_progress progress);
+
 /* -- place.c -- */
+/* Sleeps until all slots before it are placed, or the log has failed. */
+void vv_place_wait(struct varve_log *log, struct vv_slot *slot, uint64_t seq);
 /* Gives the slot its segment and offset, after all before it; starts a segment where needed. Errors: those
  * that keep a fresh segment from being had; READONLY. */
 int vv_place_next(struct varve_log *log, struct vv_slot *slot);
@@ -109,6 +118,24 @@ int vv_wait_durable(struct varve_log *log, uint64_t lsn, int64_t timeout_us);
 /* -- flush.c -- */
 void *vv_flush_run(void *log);
 void vv_flush_kick(struct varve_log *log);
+/* A piece of work is done, and another begins. [flusher] */
+void vv_flush_show_life(struct varve_log *log);
+
+/* -- carry.c -- */
+/* Takes to disk what is full, and the rest too when it is `due` or somebody waits for it; syncs when enough
+ * has come together. [flusher] */
+void vv_carry_slots(struct varve_log *log, bool due);
+/* Whether something was taken that is not durable yet. */
+bool vv_carry_busy(struct varve_log *log);
+/* The caller is the one to take that life of the next slot to disk. false: somebody else is, or it is not the
+ * next. */
+bool vv_carry_take(struct varve_log *log, uint64_t seq);
+/* A slot that was taken has ended its way, well or not. */
+void vv_carry_said(struct varve_log *log);
+/* A slot was closed. */
+void vv_carry_kick(struct varve_log *log);
+/* The helper. */
+void *vv_carry_run(void *log);
 
 /* -- prepare.c -- */
 void *vv_prepare_run(void *log);

@@ -151,6 +151,7 @@ static struct varve_options options_of(struct crash_session *session)
         .mark_idle_ms = s->mark_idle_ms != 0 ? s->mark_idle_ms : UINT32_MAX,
         .sync_interval_ms = s->sync_interval_ms,
         .format = s->format,
+        .codec = s->codec && varve_codec_get(s->codec) ? s->codec : NULL,
         .spare_segments = s->format ? 0 : (uint32_t)test_rng_range(&session->rng, 1, 2),
         .retry_count = 2,
         .failover_dir = s->away ? "/away" : NULL,

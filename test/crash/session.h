@@ -19,6 +19,7 @@ struct crash_scenario {
     const char *about;
     const char *format; /* NULL = the native one */
     bool one_file;      /* the format has no others, and so no size of one */
+    const char *codec;  /* NULL = none; what this build does not have is not used */
     enum varve_durability durability;
     enum varve_backend backend;
     unsigned writes_in_flight;

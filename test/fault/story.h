@@ -28,6 +28,7 @@ void fault_prepare_interval(struct fault_base *base);
 void fault_prepare_large(struct fault_base *base);
 void fault_prepare_wide(struct fault_base *base);
 void fault_prepare_wide_buffered(struct fault_base *base);
+void fault_prepare_carried(struct fault_base *base);
 void fault_prepare_many(struct fault_base *base);
 void fault_prepare_marks(struct fault_base *base);
 void fault_prepare_read(struct fault_base *base);

@@ -152,6 +152,14 @@ void fault_prepare_wide_buffered(struct fault_base *base)
     fault_base_fill(base, 6, true);
 }
 
+void fault_prepare_carried(struct fault_base *base)
+{
+    base->options = fault_options_wide(VARVE_BUFFERED);
+    base->options.codec = varve_codec_get("lz4") ? "lz4" : NULL;
+    fault_base_init(base, FAULT_BIG - 2000, FAULT_BIG);
+    fault_base_fill(base, 6, true);
+}
+
 void fault_story_rotate(struct fault_run *run)
 {
     if (!fault_open(run, 0, VARVE_POLICY_TRUNCATE)) {

@@ -25,6 +25,7 @@ enum {
 struct model_config {
     const char *name;
     const char *about;
+    const char *codec;                   /* NULL = none; what this build does not have is not used */
     enum varve_durability durability[4]; /* up to the first 0 */
     unsigned slot_bytes[3], slot_count[3], flights[2];
     struct model_sizes sizes;
