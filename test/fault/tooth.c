@@ -14,7 +14,7 @@ static const struct {
                                   "was synced again after a sync of it had failed"},
     [FAULT_TOOTH_SHORT_WRITE_IGNORED] = {"short_write_ignored", "strict", "cannot be read"},
     [FAULT_TOOTH_DIR_ERROR_IGNORED] = {"dir_error_ignored", "fresh", "nobody was told"},
-    [FAULT_TOOTH_RENAME_ERROR_HIDDEN] = {"rename_error_hidden", "trim", "nobody was told"},
+    [FAULT_TOOTH_RENAME_ERROR_HIDDEN] = {"rename_error_hidden", "crashed", "nobody was told"},
     [FAULT_TOOTH_LOCK_ERROR_IGNORED] = {"lock_error_ignored", "fresh", "nobody was told"},
     [FAULT_TOOTH_FILE_NOT_CLOSED] = {"file_not_closed", "read", "were left open"},
     [FAULT_TOOTH_RETRIED_FOR_EVER] = {"retried_for_ever", "group", "hangs"},
