@@ -17,7 +17,7 @@
 #define KEY_RAW      (CLI_LONG + 3)
 #define KEY_JSON     (CLI_LONG + 4)
 #define KEY_STORE    (CLI_LONG + 5)
-#define KEY_PRESET   (CLI_LONG + 5)
+#define KEY_PRESET   (CLI_LONG + 6)
 #define SCAN_AT_ONCE 1000
 
 static const struct cli_option kv_options[] = {
