@@ -138,7 +138,7 @@ bool vv_shard_reserve(struct vv_shard *shard, size_t inserts)
     bool done;
 
     /* Who has `order` may look at the table; to change it takes both, for readers have `lock` alone. */
-    if (vv_table_has_room(&shard->table, inserts))
+    if (vv_table_promise(&shard->table, inserts))
         return true;
     pthread_mutex_lock(&shard->lock);
     done = vv_table_reserve(&shard->table, inserts);

@@ -139,10 +139,10 @@ static void add_spare(struct vv_table *table, struct vv_bucket *b)
     table->spares++;
 }
 
-/* One is kept; more are there after many inserts at once only. */
+/* One is kept, and what is promised; more are there after many inserts at once only. */
 static void drop_spares(struct vv_table *table)
 {
-    while (table->spares > 1) {
+    while (table->spares > 1 && table->spares > table->promised) {
         struct vv_bucket *b = table->spare;
 
         table->spare = b->more;
@@ -175,10 +175,13 @@ static bool add_chunk(struct vv_table *table)
     return true;
 }
 
-bool vv_table_has_room(const struct vv_table *table, size_t inserts)
+bool vv_table_promise(struct vv_table *table, size_t inserts)
 {
-    return table->buckets > 0 && table->spares >= inserts &&
-           table->buckets + 1 + inserts / LOAD <= table->chunk_count * CHUNK_BUCKETS;
+    if (table->buckets == 0 || table->spares < inserts ||
+        table->buckets + 1 + inserts / LOAD > table->chunk_count * CHUNK_BUCKETS)
+        return false;
+    table->promised = inserts;
+    return true;
 }
 
 bool vv_table_reserve(struct vv_table *table, size_t inserts)
@@ -199,6 +202,7 @@ bool vv_table_reserve(struct vv_table *table, size_t inserts)
         add_spare(table, b);
         table->bytes += sizeof *b;
     }
+    table->promised = inserts;
     return true;
 }
 
@@ -259,6 +263,8 @@ void vv_table_insert(struct vv_table *table, uint64_t hash, struct vv_entry *ent
 {
     put(table, bucket_at(table, index_of(table, hash)), slot_of(hash, entry));
     table->count++;
+    if (table->promised > 0)
+        table->promised--;
     if (table->count > table->buckets * LOAD && table->buckets < table->chunk_count * CHUNK_BUCKETS)
         split(table);
 }

@@ -33,6 +33,7 @@ struct vv_table {
     unsigned level;
     struct vv_bucket *spare; /* for overflow */
     size_t spares;           /* how many */
+    size_t promised;         /* inserts that are still to come, after a reserve */
     uint64_t count;          /* entries */
     uint64_t bytes;          /* memory of the table itself */
     const uint64_t *secret;  /* of the hash */
@@ -53,11 +54,11 @@ struct vv_entry *vv_table_find_event(const struct vv_table *table, uint64_t hash
 struct vv_entry *vv_table_find_same(const struct vv_table *table, uint64_t hash,
                                     const struct vv_entry *entry);
 
-/* Whether vv_table_reserve would have nothing to do. */
-bool vv_table_has_room(const struct vv_table *table, size_t inserts);
-
-/* Makes sure that so many inserts will not fail. False: no memory. */
+/* Makes sure that so many inserts will not fail, whatever is removed between them, until the next call.
+ * False: no memory. */
 bool vv_table_reserve(struct vv_table *table, size_t inserts);
+/* The same where there is room; false: there is not. Changes nothing that a reader looks at. */
+bool vv_table_promise(struct vv_table *table, size_t inserts);
 /* A key that is not there. */
 void vv_table_insert(struct vv_table *table, uint64_t hash, struct vv_entry *entry);
 /* `before` is there, and `after` has its key. */

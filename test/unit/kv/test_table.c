@@ -155,6 +155,31 @@ static void test_table__reserve(void **state)
     }
 }
 
+/* What was promised is there, also when removals give buckets back meanwhile. */
+static void test_table__removals_between(void **state)
+{
+    enum {
+        KEYS = 2000
+    };
+    struct vv_table table;
+    (void)state;
+    vv_table_init(&table, secret);
+    for (uint32_t key = 0; key < KEYS; key++)
+        insert(&table, key);
+    for (uint32_t round = 1; round < 10; round++) {
+        assert_true(vv_table_reserve(&table, KEYS));
+        for (uint32_t key = round * KEYS; key < (round + 1) * KEYS; key++) {
+            struct vv_entry *gone = find(&table, key - KEYS);
+            vv_table_remove(&table, hash(key - KEYS), gone);
+            vv_free(gone);
+            vv_table_insert(&table, hash(key), entry(key));
+        }
+        assert_int_equal(table.count, KEYS);
+        assert_int_equal(table.promised, 0);
+    }
+    vv_table_free(&table);
+}
+
 /* Seven slots and an overflow, sixteen bits of a hash: memory for each key stays small. */
 static void test_table__memory(void **state)
 {
@@ -170,9 +195,8 @@ static void test_table__memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table__against_a_list),
-        cmocka_unit_test(test_table__walk),
-        cmocka_unit_test(test_table__reserve),
+        cmocka_unit_test(test_table__against_a_list), cmocka_unit_test(test_table__walk),
+        cmocka_unit_test(test_table__reserve),        cmocka_unit_test(test_table__removals_between),
         cmocka_unit_test(test_table__memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
