@@ -79,6 +79,8 @@ struct varve_kv_options {
                                   the store is made; max_memory is for what is not folded yet, by default
                                   256 MiB, and a write that finds it full folds, or waits for who does; no
                                   state before the last fold is had but by the log from LSN 1 on */
+    uint64_t txn_bytes; /* memory of what a transaction has written: what is more is streamed into the log; at
+                           least 4096; 16 MiB */
 };
 
 /* What opening did. */
@@ -92,6 +94,10 @@ struct varve_kv_recovery {
     uint64_t last_lsn;
     uint64_t duration_us;
     uint64_t passed_over; /* in format stra: mutations of what is no key, and payloads that are no writeset */
+    uint64_t txn_streamed;    /* streamed transactions that are committed, */
+    uint64_t txn_rolled_back; /* were aborted, */
+    uint64_t txn_orphans;     /* were never ended: rolled back too, */
+    uint64_t txn_partial;     /* are committed, and not all there, by damage: told, and left out */
 };
 
 /*
@@ -214,9 +220,9 @@ struct varve_kv_pair {
 };
 
 /*
- * Several keys at one moment; with one record, which bounds how many. `how` (NULL: nothing of it): expires_us
- * (set), NO_WAIT, IF_ABSENT (set, copy, rename: every key that would be written is absent, else CONFLICT);
- * the rest of it must be zero. *ret_lsn and *ret_count may be NULL.
+ * Several keys at one moment; with one record, or streamed where varve_kv_begin does. `how` (NULL: nothing of
+ * it): expires_us (set), NO_WAIT, IF_ABSENT (set, copy, rename: every key that would be written is absent,
+ * else CONFLICT); the rest of it must be zero. *ret_lsn and *ret_count may be NULL.
  *
  * get: one value for each key, to be zeroed before the first use and freed as with varve_kv_get; version 0 is
  * "absent". set: of the same key the last one counts. delete: *ret_count is how many there were. copy,
@@ -271,14 +277,18 @@ VARVE_API int varve_kv_scan(struct varve_kv *kv, uint64_t *cursor, size_t limit,
  * Begins a transaction. It sees what is committed now, and its own writes. Committing holds what it has read
  * and written against what is there then: the first committer wins, the other gets CONFLICT and nothing of
  * it remains. So transactions that commit are serialisable, in the order of their LSNs; scans are no part of
- * them. It commits as one record, which bounds its size. `limit_ms`: 0 = the engine's. Errors: NOMEM INVALID.
+ * them. What it has written takes no more memory than `txn_bytes`, or than its largest write: beyond that it
+ * is streamed into the log, where it counts when it is committed. Not so in `memory` mode, over the store
+ * LMDB and in a log of another format: there it is no larger than a record. `limit_ms`: 0 = the engine's.
+ * Errors: NOMEM INVALID.
  */
 VARVE_API VARVE_MUST_CHECK int varve_kv_begin(struct varve_kv *kv, uint64_t limit_ms,
                                               struct varve_kv_txn **ret_txn);
 
 /* Errors of these: INVALID NOMEM TIMEOUT (it was open for too long: it is aborted, and only abort is left)
  * TOO_LARGE (more than a record holds); get: NO_KEY; set and delete: TYPE (set on a lock). delete: of a key
- * that is absent is fine. */
+ * that is absent is fine. While it streams also those of a write; get, of what was streamed, reads the log:
+ * those of a cursor. */
 VARVE_API int varve_kv_txn_get(struct varve_kv_txn *txn, const void *key, size_t key_bytes,
                                struct varve_kv_value *ret_value);
 VARVE_API int varve_kv_txn_set(struct varve_kv_txn *txn, const void *key, size_t key_bytes, const void *value,
@@ -358,7 +368,8 @@ struct varve_kv_change {
 typedef int (*varve_kv_change_fn)(void *arg, const struct varve_kv_change *change);
 
 /*
- * Gives every change of a key that the log still holds, the oldest first. `log`: of an engine (varve_kv_log),
+ * Gives every change of a key that the log still holds, the oldest first; those of a streamed transaction
+ * come at its commit, and may be several of one LSN. `log`: of an engine (varve_kv_log),
  * or its directory opened with varve_open, read-only beside its writer too. Reads the whole log. Errors:
  * those of a cursor; CORRUPT (a record is not the engine's) INVALID (the key).
  */
@@ -371,8 +382,9 @@ typedef int (*varve_kv_operation_fn)(void *arg, const void *key, size_t key_byte
 
 /*
  * Gives what one record of an engine's log did, in its order; of the record data, type, lsn, time_us and
- * txn_id are used. What is given points into its data. Changes nothing. Any thread. Errors: CORRUPT (it is no
- * record of the engine; then nothing was given).
+ * txn_id are used. A part of a streamed transaction gives what it does if that is committed; what begins or
+ * ends one gives nothing. What is given points into its data. Changes nothing. Any thread. Errors: CORRUPT
+ * (it is no record of the engine; then nothing was given) VERSION (begins or ends one, and is newer).
  */
 VARVE_API int varve_kv_operations(const struct varve_entry *record, varve_kv_operation_fn fn, void *arg,
                                   struct varve_error *ret_error);
@@ -407,6 +419,7 @@ struct varve_kv_stats {
     uint64_t env_bytes;      /* lmdb: of the environment, in use; */
     uint64_t env_map_bytes;  /* and of its map, which grows by itself */
     uint64_t fold_us;        /* lmdb: how long the last fold took */
+    uint64_t txn_streamed;   /* begun in the log, however they ended */
 };
 
 VARVE_API int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats);

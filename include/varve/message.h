@@ -77,6 +77,9 @@ enum varve_message_level {
       "an engine's snapshot does not check; an older one is taken")                                        \
     X(SNAPSHOT_FAILED, "snapshot_failed", ERROR, 0,                                                        \
       "an engine could not write its snapshot; all stays in the log")                                      \
+    X(TXN_ORPHANS, "txn_orphans", WARNING, 0, "streamed transactions that never ended were rolled back")   \
+    X(TXN_PARTIAL, "txn_partial", ERROR, 0,                                                                \
+      "a streamed transaction is committed, and is left out: a part of it is missing")                     \
     X(READ_ONLY, "read_only", ERROR, 0, "the log is read-only from now on: its first error")
 
 enum varve_event {

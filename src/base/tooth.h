@@ -33,7 +33,9 @@
     X(KV_READS_UNCHECKED)     /* a commit looks at the keys only that it writes */                 \
     X(KV_VIEW_TOO_NEW)        /* a view does not wait for writers whose records it has to see */   \
     X(KV_NOT_KEPT)            /* what a view may look at is not kept */                            \
-    X(KV_HALF_SHOWN)          /* a transaction's keys change one by one */
+    X(KV_HALF_SHOWN)          /* a transaction's keys change one by one */                         \
+    X(KV_BULK_NOT_HIDDEN)     /* a streamed transaction is seen while it is put in place */        \
+    X(KV_STREAM_UNCHECKED)    /* its commit does not look at the keys that it has streamed */
 
 enum vv_tooth {
 #define VV_TOOTH_ENUM(name) VV_TOOTH_##name,

@@ -62,8 +62,7 @@ static void set_inflight(struct varve_kv_txn *txn, uint64_t lsn)
             atomic_store(&vv_kv_shard(txn->kv, txn->items[i].hash)->inflight, lsn);
 }
 
-/* Whether every key still stands where the transaction saw it. */
-static int validate(struct varve_kv_txn *txn)
+int vv_txn_validate(struct varve_kv_txn *txn)
 {
     for (size_t i = 0; i < txn->count; i++) {
         struct vv_item *item = &txn->items[i];
@@ -205,12 +204,10 @@ static int commit(struct varve_kv_txn *txn, uint64_t *ret_lsn, uint64_t *ret_pro
     int rc;
 
     qsort(txn->items, txn->count, sizeof *txn->items, by_shard);
-    memset(txn->index, 0, txn->index_room * sizeof *txn->index);
-    for (size_t i = 0; i < txn->count; i++)
-        vv_txn_index_item(txn, i);
+    vv_txn_index(txn);
     each_order(txn, pthread_mutex_lock);
     set_inflight(txn, varve_last_lsn(txn->kv->log) + 1);
-    rc = validate(txn);
+    rc = vv_txn_validate(txn);
     if (rc == 0)
         rc = reserve(txn, ret_promised);
     has_promise = rc == 0;
@@ -241,11 +238,33 @@ static int commit(struct varve_kv_txn *txn, uint64_t *ret_lsn, uint64_t *ret_pro
     return rc;
 }
 
+/* The record, and the change in memory. live.lock is held. */
+static int commit_any(struct varve_kv_txn *txn, uint64_t *ret_lsn, uint64_t *ret_promised)
+{
+    if (vv_group_is_begun(&txn->live.group))
+        return vv_spill_commit(txn, ret_lsn);
+    /* The view has done its work: what it saw is in the items, and nothing need be kept for it. */
+    vv_txn_stop_viewing(txn);
+    return txn->count ? commit(txn, ret_lsn, ret_promised) : 0;
+}
+
+/* Keys that it has touched are held: others go; or, over an environment, memory is folded. */
+static int make_room(struct varve_kv_txn *txn, uint64_t promised)
+{
+    uint64_t bytes = txn->bytes + txn->count * 4 * (uint64_t)(VV_ENTRY_AROUND + VV_ENTRY_SLOT);
+
+    if (txn->kv->env)
+        return vv_fold_make_room(txn->kv, promised);
+    if (vv_group_is_begun(&txn->live.group))
+        bytes = txn->live.group.bytes + txn->live.group.units * (VV_ENTRY_AROUND + VV_ENTRY_SLOT);
+    return vv_evict(txn->kv, bytes);
+}
+
 /* What was read counts as told when it was read; what was written is waited for. */
 int varve_kv_commit(struct varve_kv_txn *txn, uint32_t flags, uint64_t *ret_lsn)
 {
     struct varve_kv *kv = txn->kv;
-    uint64_t lsn = 0, bytes = txn->bytes, promised = 0;
+    uint64_t lsn = 0, bytes, count, promised = 0;
     int rc;
 
     if (flags & ~(uint32_t)VARVE_KV_NO_WAIT)
@@ -253,30 +272,27 @@ int varve_kv_commit(struct varve_kv_txn *txn, uint32_t flags, uint64_t *ret_lsn)
     rc = vv_live_enter(&txn->live);
     if (rc)
         return rc;
-    /* The view has done its work: what it saw is in the items, and nothing need be kept for it. */
-    vv_txn_stop_viewing(txn);
-    rc = txn->count ? commit(txn, &lsn, &promised) : 0;
-    /* Keys that it has touched are held: others go; or, over an environment, memory is folded. */
+    bytes = txn->bytes;
+    rc = commit_any(txn, &lsn, &promised);
     for (int i = 0; rc == VARVE_E_MEMORY && (kv->env || (kv->evicts && i < EVICT_TRIES)); i++) {
-        rc = kv->env
-                 ? vv_fold_make_room(kv, promised)
-                 : vv_evict(kv, txn->bytes + txn->count * 4 * (uint64_t)(VV_ENTRY_AROUND + VV_ENTRY_SLOT));
+        rc = make_room(txn, promised);
         if (rc)
             break;
-        rc = commit(txn, &lsn, &promised);
+        rc = commit_any(txn, &lsn, &promised);
     }
-    if (rc) {
-        if (rc == VARVE_E_CONFLICT)
-            atomic_fetch_add(&kv->conflicts, 1);
-        vv_live_leave(&txn->live, rc);
-        return rc;
-    }
-    rc = (flags & VARVE_KV_NO_WAIT) ? 0 : vv_kv_settle(kv, lsn);
+    if (rc == VARVE_E_CONFLICT)
+        atomic_fetch_add(&kv->conflicts, 1);
+    if (rc == 0 && !(flags & VARVE_KV_NO_WAIT))
+        rc = vv_kv_settle(kv, lsn);
     if (rc) {
         vv_live_leave(&txn->live, rc);
         return rc;
     }
-    size_t count = txn->count;
+    count = txn->count;
+    if (vv_group_is_begun(&txn->live.group)) {
+        count = txn->live.group.units;
+        bytes = txn->live.group.bytes;
+    }
     vv_txn_forget(&txn->live);
     vv_live_committed(&txn->live, count, bytes);
     vv_free(txn);

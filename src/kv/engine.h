@@ -2,9 +2,9 @@
 /*
  * The engine's parts, and what they call of each other.
  *
- * Lock order: a shard's `order`, of several shards in the order of their numbers; a shard's `lock`;
- * `views_lock`. A writer holds `order` from its decision to the change in memory, also while the log takes
- * the record, which may wait for a disk. `lock` is held for changes in memory and for reads only.
+ * Lock order: `bulk_lock`; a shard's `order`, of several shards in the order of their numbers; a shard's
+ * `lock`; `views_lock`. A writer holds `order` from its decision to the change in memory, also while the log
+ * takes the record, which may wait for a disk. `lock` is held for changes in memory and for reads only.
  */
 #ifndef VV_KV_ENGINE_H
 #define VV_KV_ENGINE_H
@@ -75,6 +75,7 @@ struct varve_kv {
     bool read_only, waits, keeps_nothing; /* [const] waits: nobody is told what is not durable; keeps_nothing:
                                              a log in `memory` mode */
     uint64_t record_max, max_memory;      /* [const after open] */
+    uint64_t txn_bytes;                   /* [const] memory of what a transaction has written */
     uint64_t at_lsn;                      /* [const] the last record that counts; UINT64_MAX: all */
     uint64_t secret[2];                   /* [const] */
     uint32_t shard_count;                 /* [const] a power of two */
@@ -82,6 +83,11 @@ struct varve_kv {
     struct vv_shard *shards;              /* [const] */
     struct varve_dir *dir, *snapshots;    /* [const] NULL with keeps_nothing */
     struct varve_kv_recovery recovery;    /* [const after open] */
+
+    pthread_mutex_t bulk_lock; /* before every `order`: one streamed transaction commits at a time */
+    /* [set under bulk_lock and the `order` of all shards it is in] What has this LSN is not seen yet, but
+     * what was there before it: all of it is, once this is 0 again. */
+    _Atomic uint64_t hidden;
 
     pthread_mutex_t views_lock;
     struct vv_view *views; /* [views_lock] */
@@ -163,6 +169,23 @@ bool vv_shard_can_keep(struct vv_shard *shard);
 struct vv_entry *vv_shard_view(const struct vv_shard *shard, uint64_t hash, const void *key, size_t key_bytes,
                                uint64_t lsn);
 
+/* What is not to be seen yet; 0: there is nothing. To be asked once, when the `lock` of all that is read at
+ * one moment is held. */
+static inline uint64_t vv_kv_hidden(const struct varve_kv *kv)
+{
+    return atomic_load_explicit(&kv->hidden, memory_order_acquire);
+}
+
+/* What is there to single reads, which has been found as `e` (NULL: nothing). `lock` is held, since before
+ * `hidden` was asked. */
+static inline struct vv_entry *vv_kv_seen(uint64_t hidden, const struct vv_shard *shard, struct vv_entry *e,
+                                          uint64_t hash, const void *key, size_t key_bytes)
+{
+    if (hidden == 0 || (e && e->version != hidden))
+        return e;
+    return vv_shard_view(shard, hash, key, key_bytes, hidden - 1);
+}
+
 /* Waits until every record up to the log's last one is in memory; returns the LSN of that. */
 uint64_t vv_kv_quiet(struct varve_kv *kv);
 
@@ -228,8 +251,9 @@ void vv_keeper_wake(struct varve_kv *kv);
 
 /* -- replay.c -- */
 
-/* Applies the log from `from_lsn` on. Errors: those of a cursor; CORRUPT. */
-int vv_kv_replay(struct varve_kv *kv, uint64_t from_lsn, enum varve_policy policy,
+/* Applies what the log has committed after `applied_lsn`; reads it from `from_lsn` on, where the first of the
+ * transactions begins that were open then. Errors: those of a cursor; CORRUPT. */
+int vv_kv_replay(struct varve_kv *kv, uint64_t from_lsn, uint64_t applied_lsn, enum varve_policy policy,
                  struct varve_error *ret_error);
 
 VARVE_PRINTF(4, 5)

@@ -19,7 +19,8 @@ enum vv_entry_type {
     VV_ENTRY_STREAM = 2, /* the value is a vv_stream (stream.h); its events are entries of their own */
     VV_ENTRY_EVENT = 3,  /* the key is the stream's, and the event's position behind it, big-endian */
     VV_ENTRY_STORED_LAST = VV_ENTRY_LOCK, /* of what the store lmdb has */
-    VV_ENTRY_GONE = 15, /* there, in memory only: the key was removed, which is not folded yet */
+    VV_ENTRY_GONE = 15, /* there, in memory only: the key was removed, which is not folded yet; or, in no
+                           shard, the key is removed by what is about to happen */
 };
 
 enum {

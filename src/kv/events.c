@@ -138,7 +138,9 @@ int varve_kv_stream_trim(struct varve_kv *kv, const void *key, size_t key_bytes,
 static const struct vv_entry *find_stream(struct varve_kv *kv, const struct vv_shard *shard, uint64_t hash,
                                           const void *key, size_t key_bytes, int *ret_rc, uint64_t *ret_lsn)
 {
-    const struct vv_entry *e = vv_table_find(&shard->table, hash, key, key_bytes);
+    struct vv_entry *there = vv_table_find(&shard->table, hash, key, key_bytes);
+    /* No stream is hidden but one whose time is over: its events, which are gone, are not asked for. */
+    const struct vv_entry *e = vv_kv_seen(vv_kv_hidden(kv), shard, there, hash, key, key_bytes);
 
     *ret_lsn = e ? e->version : shard->deleted_lsn;
     *ret_rc = 0;

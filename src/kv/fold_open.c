@@ -258,7 +258,7 @@ int vv_fold_open_log(struct varve_kv *kv, const char *path, const struct varve_o
     }
 }
 
-int vv_fold_load(struct varve_kv *kv, struct varve_error *ret_error)
+int vv_fold_load(struct varve_kv *kv, uint64_t *ret_from, struct varve_error *ret_error)
 {
     const struct vv_env_facts *f = &kv->env_facts;
     unsigned long long first = varve_first_lsn(kv->log), last = varve_last_lsn(kv->log);
@@ -267,7 +267,7 @@ int vv_fold_load(struct varve_kv *kv, struct varve_error *ret_error)
         /* The log alone has the past. */
         vv_env_close(kv->env);
         kv->env = NULL;
-        return vv_snapshot_load(kv, kv->at_lsn, ret_error);
+        return vv_snapshot_load(kv, kv->at_lsn, ret_from, ret_error);
     }
     if (f->end_lsn > last && !(kv->read_only && is_exact(f)))
         return vv_error_set(
@@ -281,6 +281,7 @@ int vv_fold_load(struct varve_kv *kv, struct varve_error *ret_error)
                             "between was trimmed away",
                             kv->path, VV_ENV_DIR, (unsigned long long)f->lsn, first);
     kv->recovery.snapshot_lsn = kv->recovery.last_lsn = f->lsn;
+    *ret_from = f->lsn + 1;
     kv->recovery.snapshot_entries = f->entries;
     atomic_store(&kv->shards[0].count, f->entries);
     atomic_store(&kv->shards[0].expiring, f->expiring);

@@ -8,7 +8,7 @@
 #include "kv/dialect.h"
 #include "kv/snapshot.h"
 #include "kv/store.h"
-#include "varve/cursor.h"
+#include "txn/unravel.h"
 #include "varve/format.h"
 
 _Static_assert((int)VARVE_KV_CHANGE_SET == (int)VV_OP_SET && (int)VARVE_KV_CHANGE_RANGE == (int)VV_OP_PATCH,
@@ -74,12 +74,13 @@ static int give_patch(const struct search *s, const struct vv_op *op, struct var
     return s->fn(s->arg, change);
 }
 
-/* The operation of the key in a record, if there is one. */
-static int search_record(const struct search *s, const struct varve_entry *entry,
-                         struct varve_error *ret_error)
+/* The operations of the key in a record, or in a part of a streamed transaction. */
+static int search_piece(const struct search *s, const struct vv_piece *piece, struct varve_error *ret_error)
 {
+    const struct varve_entry *entry = &piece->entry;
     const uint8_t *at = entry->data, *end = at + entry->data_bytes;
-    const char *why = entry->type == VV_OP_RECORD ? NULL : "a type that the engine does not write";
+    bool known = !piece->is_other || entry->type == VV_OP_RECORD;
+    const char *why = known ? NULL : "a type that the engine does not write";
     struct vv_op op;
     int rc = 0;
 
@@ -89,8 +90,8 @@ static int search_record(const struct search *s, const struct varve_entry *entry
             continue;
         struct varve_kv_change change = {
             .kind = (enum varve_kv_change_kind)op.kind,
-            .lsn = entry->lsn,
-            .time_us = entry->time_us,
+            .lsn = piece->commit_lsn,
+            .time_us = piece->commit_time_us,
             .txn_id = entry->txn_id,
             .expires_us = op.expires_us,
             .value = op.value,
@@ -112,8 +113,8 @@ int varve_kv_history(struct varve_log *log, const void *key, size_t key_bytes, v
 {
     const struct search search = {key, key_bytes, fn, arg};
     const struct vv_dialect *dialect;
-    struct varve_cursor *cursor;
-    struct varve_entry entry;
+    struct vv_unravel unravel;
+    struct vv_piece piece;
     int rc;
 
     if (!vv_kv_key_is_good(key, key_bytes))
@@ -123,18 +124,16 @@ int varve_kv_history(struct varve_log *log, const void *key, size_t key_bytes, v
         return vv_error_set(ret_error, VARVE_E_UNSUPPORTED, 0,
                             "the changes of a key are not sought in the format %s: its records tell them",
                             varve_log_format(log)->name);
-    rc = varve_cursor_open(log, VARVE_POLICY_TRUNCATE, &cursor, ret_error);
-    if (rc)
-        return rc;
+    rc = vv_unravel_open(&unravel, log, 0, VARVE_POLICY_TRUNCATE, VARVE_TXN_TYPE, ret_error);
     while (rc == 0) {
-        rc = varve_cursor_next(cursor, &entry);
+        rc = vv_unravel_next(&unravel, &piece);
         if (rc < 0)
-            varve_cursor_error(cursor, ret_error);
+            vv_error_copy(ret_error, &unravel.error);
         if (rc)
             break;
-        rc = search_record(&search, &entry, ret_error);
+        rc = search_piece(&search, &piece, ret_error);
     }
-    varve_cursor_close(cursor);
+    vv_unravel_close(&unravel);
     return rc == VARVE_END ? 0 : rc;
 }
 

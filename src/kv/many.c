@@ -27,7 +27,8 @@ static void lock_shards(struct varve_kv *kv, const uint64_t *words, int (*fn)(pt
 static int read_all(struct varve_kv *kv, const struct varve_kv_pair *keys, size_t count,
                     struct varve_kv_value *values, uint64_t *ret_lsn)
 {
-    uint64_t now_us = vv_kv_now(kv), lsn = 0;
+    /* Asked once: else it may be over between two keys. */
+    uint64_t hidden = vv_kv_hidden(kv), now_us = vv_kv_now(kv), lsn = 0;
     int rc = 0;
 
     for (size_t i = 0; i < count && rc == 0; i++) {
@@ -35,6 +36,7 @@ static int read_all(struct varve_kv *kv, const struct varve_kv_pair *keys, size_
         struct vv_shard *shard = vv_kv_shard(kv, hash);
         struct vv_entry *e = vv_table_find(&shard->table, hash, keys[i].key, keys[i].key_bytes);
 
+        e = vv_kv_seen(hidden, shard, e, hash, keys[i].key, keys[i].key_bytes);
         lsn = vv_max_u64(lsn, e ? e->version : shard->deleted_lsn);
         values[i].bytes = 0;
         values[i].version = values[i].expires_us = 0;

@@ -28,6 +28,8 @@ enum {
     SNAPSHOT_OPERATIONS = 100000,
     SNAPSHOT_KEEP = 3,
     SNAPSHOT_KEEP_MAX = 100,
+    TXN_BYTES = 16 << 20,
+    TXN_BYTES_MIN = 4096,
     SAY_BYTES = 600,
 };
 
@@ -84,6 +86,9 @@ static int take_options(struct varve_kv *kv, const struct varve_kv_options *give
         return invalid(ret_error, "evict is nothing known, or there is no max_memory");
     kv->max_memory = ret->max_memory;
     kv->evicts = ret->evict == VARVE_KV_EVICT_LRU && !(ret_log->flags & VARVE_OPEN_READ_ONLY);
+    kv->txn_bytes = ret->txn_bytes ? ret->txn_bytes : TXN_BYTES;
+    if (kv->txn_bytes < TXN_BYTES_MIN)
+        return invalid(ret_error, "txn_bytes is below 4096");
     kv->snapshot_ms = ret->snapshot_ms ? ret->snapshot_ms : SNAPSHOT_MS;
     kv->snapshot_operations = ret->snapshot_operations ? ret->snapshot_operations : SNAPSHOT_OPERATIONS;
     kv->snapshot_keep = ret->snapshot_keep ? ret->snapshot_keep : SNAPSHOT_KEEP;
@@ -118,15 +123,14 @@ static int open_snapshots(struct varve_kv *kv, const char *path, struct varve_er
 /* Everything that is there, into memory. */
 static int load(struct varve_kv *kv, const struct varve_options *log, struct varve_error *ret_error)
 {
-    uint64_t began = kv->io->monotonic_us(kv->io), from;
+    uint64_t began = kv->io->monotonic_us(kv->io), from = 1;
     int rc;
 
     if (kv->keeps_nothing)
         return 0;
-    rc = kv->env ? vv_fold_load(kv, ret_error) : vv_snapshot_load(kv, kv->at_lsn, ret_error);
-    from = kv->recovery.snapshot_lsn + 1;
-    if (rc == 0 && from <= varve_last_lsn(kv->log))
-        rc = vv_kv_replay(kv, from, log->policy, ret_error);
+    rc = kv->env ? vv_fold_load(kv, &from, ret_error) : vv_snapshot_load(kv, kv->at_lsn, &from, ret_error);
+    if (rc == 0 && kv->recovery.snapshot_lsn < varve_last_lsn(kv->log))
+        rc = vv_kv_replay(kv, from, kv->recovery.snapshot_lsn, log->policy, ret_error);
     if (rc == 0 && !kv->env)
         rc = vv_streams_settle(kv, ret_error);
     if (!kv->env)
@@ -245,6 +249,7 @@ int varve_kv_open(const char *path, const struct varve_kv_options *options, stru
     if (!kv)
         return vv_error_set(ret_error, VARVE_E_NOMEM, 0, "an engine");
     memset(kv, 0, sizeof *kv);
+    pthread_mutex_init(&kv->bulk_lock, NULL);
     pthread_mutex_init(&kv->views_lock, NULL);
     pthread_mutex_init(&kv->snapshot_lock, NULL);
     atomic_init(&kv->oldest_view, UINT64_MAX);
@@ -280,6 +285,7 @@ int varve_kv_close(struct varve_kv *kv, struct varve_error *ret_error)
         kv->io->dir_close(kv->io, kv->snapshots);
     if (kv->dir)
         kv->io->dir_close(kv->io, kv->dir);
+    pthread_mutex_destroy(&kv->bulk_lock);
     pthread_mutex_destroy(&kv->views_lock);
     pthread_mutex_destroy(&kv->snapshot_lock);
     vv_free(kv->path);
@@ -329,6 +335,7 @@ int varve_kv_stats_get(struct varve_kv *kv, struct varve_kv_stats *ret_stats)
     s.txn_committed = txns.committed;
     s.txn_aborted = txns.aborted;
     s.txn_timed_out = txns.timed_out;
+    s.txn_streamed = txns.streamed;
     s.txn_conflicts = atomic_load(&kv->conflicts);
     return vv_give(ret_stats, &s, sizeof s) ? 0 : VARVE_E_INVALID;
 }

@@ -148,6 +148,7 @@ int varve_kv_get_range(struct varve_kv *kv, const void *key, size_t key_bytes, u
     shard = vv_kv_shard(kv, hash);
     pthread_mutex_lock(&shard->lock);
     e = vv_table_find(&shard->table, hash, key, key_bytes);
+    e = vv_kv_seen(vv_kv_hidden(kv), shard, e, hash, key, key_bytes);
     lsn = e ? e->version : shard->deleted_lsn;
     is_recent = e || !kv->env;
     if (!e || vv_entry_is_gone(e) || vv_entry_is_over(e, vv_kv_now(kv)))

@@ -76,6 +76,7 @@ int varve_kv_get(struct varve_kv *kv, const void *key, size_t key_bytes, struct 
     shard = vv_kv_shard(kv, hash);
     pthread_mutex_lock(&shard->lock);
     e = vv_table_find(&shard->table, hash, key, key_bytes);
+    e = vv_kv_seen(vv_kv_hidden(kv), shard, e, hash, key, key_bytes);
     /* That it is not there depends on the record that removed it, which was that of the shard's last removal
      * or one before. */
     lsn = e ? e->version : shard->deleted_lsn;
@@ -107,6 +108,24 @@ uint64_t varve_kv_count(struct varve_kv *kv)
 
 /* -- scanning -- */
 
+struct walk {
+    const struct vv_shard *shard; /* being read */
+    uint64_t hidden;
+    struct vv_page *page;
+};
+
+static void add_seen(void *arg, struct vv_entry *e)
+{
+    struct walk *walk = arg;
+
+    /* A hash is not had for nothing. */
+    if (e->version == walk->hidden && e->type != VV_ENTRY_EVENT)
+        e = vv_kv_seen(walk->hidden, walk->shard, e, vv_table_hash(&walk->shard->table, e), vv_entry_key(e),
+                       e->key_bytes);
+    if (e)
+        vv_page_add(walk->page, e);
+}
+
 /* Fills a page from *cursor on. */
 static int read_page(struct varve_kv *kv, struct vv_page *page, uint64_t *cursor, size_t limit)
 {
@@ -114,11 +133,13 @@ static int read_page(struct varve_kv *kv, struct vv_page *page, uint64_t *cursor
 
     while (number < kv->shard_count && page->count < limit && !page->full) {
         struct vv_shard *shard = &kv->shards[number];
+        struct walk walk = {.shard = shard, .page = page};
 
         pthread_mutex_lock(&shard->lock);
+        walk.hidden = vv_kv_hidden(kv);
         /* A shard at a time is left again, so that no writer waits for more than a few buckets. */
         for (int i = 0; i < 16 && place < VV_PLACE_END && page->count < limit && !page->full; i++)
-            place = vv_table_walk(&shard->table, place, vv_page_add, page);
+            place = vv_table_walk(&shard->table, place, add_seen, &walk);
         page->lsn = shard->deleted_lsn > page->lsn ? shard->deleted_lsn : page->lsn;
         pthread_mutex_unlock(&shard->lock);
         if (place == VV_PLACE_END) {

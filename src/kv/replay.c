@@ -2,7 +2,8 @@
 /*
  * replay: the log back into memory.
  *
- * In: records. Out: entries, each as its last operation left it.
+ * In: records, those of streamed transactions put in the places of their commits by src/txn. Out: entries,
+ * each as its last operation left it.
  *
  * It does not matter how often an operation is applied, or whether the entry comes from a snapshot that was
  * made while writes went on: an operation that says all of what the entry becomes counts unless the entry is
@@ -13,7 +14,7 @@
 #include "kv/dialect.h"
 #include "kv/store.h"
 #include "kv/stream.h"
-#include "varve/cursor.h"
+#include "txn/unravel.h"
 
 /* True: the operation counts. */
 static bool counts(const struct vv_op *op, const struct vv_entry *before, uint64_t lsn)
@@ -74,10 +75,14 @@ int vv_kv_apply(struct varve_kv *kv, const struct vv_op *op, uint64_t lsn)
     return good ? 0 : VARVE_E_NOMEM;
 }
 
-/* More than memory may hold, where a smaller limit was asked for than before. */
-static int fold_if_full(struct varve_kv *kv, struct varve_error *ret_error)
+/* More than memory may hold, where a smaller limit was asked for than before. A fold has no past: whoever
+ * begins behind it needs no record of before. So none is made while a streamed transaction is open, of the
+ * store `memory` then, which has left no snapshot. */
+static int fold_if_full(struct varve_kv *kv, const struct vv_unravel *unravel, struct varve_error *ret_error)
 {
     if (!kv->env || kv->read_only || atomic_load(&kv->memory) <= kv->max_memory)
+        return 0;
+    if (unravel->is_back || unravel->open_count > 0)
         return 0;
     return vv_fold(kv, kv->recovery.last_lsn, ret_error);
 }
@@ -92,59 +97,111 @@ static int apply_strange(struct varve_kv *kv, const struct varve_entry *entry, s
               : 0;
 }
 
-static int apply_record(struct varve_kv *kv, const struct varve_entry *entry, struct varve_error *ret_error)
+static int bad_record(const struct varve_entry *entry, const char *why, struct varve_error *ret_error)
 {
+    return vv_error_set(ret_error, VARVE_E_CORRUPT, 0,
+                        "LSN %llu, type %u, is no record of the key-value engine: %s",
+                        (unsigned long long)entry->lsn, entry->type, why);
+}
+
+/* A record, or a part of a streamed transaction: that counts as of its commit. */
+static int apply_piece(struct varve_kv *kv, const struct vv_piece *piece, struct varve_error *ret_error)
+{
+    const struct varve_entry *entry = &piece->entry;
     const uint8_t *at = entry->data, *end = at + entry->data_bytes;
-    const char *why = entry->type == VV_OP_RECORD ? NULL : "a type that the engine does not write";
+    const char *why = NULL;
     struct vv_op op;
 
     if (kv->dialect)
         return apply_strange(kv, entry, ret_error);
+    if (piece->is_other && entry->type != VV_OP_RECORD)
+        return bad_record(entry, "a type that the engine does not write", ret_error);
     while (!why && at < end) {
         int rc;
 
         why = vv_op_get(&at, end, &op);
-        rc = why ? 0 : vv_kv_apply(kv, &op, entry->lsn);
+        rc = why ? 0 : vv_kv_apply(kv, &op, piece->commit_lsn);
         if (rc)
             return vv_error_set(
                 ret_error, rc, 0, "while LSN %llu is replayed%s", (unsigned long long)entry->lsn,
                 rc == VARVE_E_UNSUPPORTED ? ": it is of a stream, and the store lmdb has none of them" : "");
         kv->recovery.operations += !why;
     }
-    if (why)
-        return vv_error_set(ret_error, VARVE_E_CORRUPT, 0,
-                            "LSN %llu, type %u, is no record of the key-value engine: %s",
-                            (unsigned long long)entry->lsn, entry->type, why);
-    return 0;
+    return why ? bad_record(entry, why, ret_error) : 0;
 }
 
-int vv_kv_replay(struct varve_kv *kv, uint64_t from_lsn, enum varve_policy policy,
+/* What became of a streamed transaction. A whole one is nothing to speak of. */
+static void note_outcome(void *arg, const struct varve_txn_outcome *outcome)
+{
+    struct varve_kv *kv = arg;
+
+    if (outcome->action == VARVE_TXN_PARTIAL)
+        vv_kv_say(kv, VARVE_EVENT_TXN_PARTIAL, VARVE_MESSAGE_ERROR,
+                  "the transaction %llu that LSN %llu commits is left out: of what it has streamed, from LSN "
+                  "%llu on, a part is missing",
+                  (unsigned long long)outcome->txn_id, (unsigned long long)outcome->last_lsn,
+                  (unsigned long long)outcome->first_lsn);
+}
+
+static void note_stats(struct varve_kv *kv, struct vv_unravel *unravel)
+{
+    const struct varve_txn_replay_stats *stats = &unravel->stats;
+    struct varve_kv_recovery *r = &kv->recovery;
+
+    /* Beside a writer, and in the past, those that are open may still be committed. */
+    if (!kv->read_only)
+        (void)vv_unravel_settle(unravel);
+    r->txn_streamed = stats->streamed;
+    r->txn_rolled_back = stats->rolled_back;
+    r->txn_orphans = stats->orphans;
+    r->txn_partial = stats->partial;
+    if (r->txn_orphans)
+        vv_kv_say(kv, VARVE_EVENT_TXN_ORPHANS, VARVE_MESSAGE_WARNING,
+                  "%llu streamed transactions had not ended, and are rolled back",
+                  (unsigned long long)r->txn_orphans);
+}
+
+static int replay(struct varve_kv *kv, struct vv_unravel *unravel, struct varve_error *ret_error)
+{
+    struct vv_piece piece;
+    int rc;
+
+    for (;;) {
+        rc = vv_unravel_next(unravel, &piece);
+        if (rc < 0)
+            vv_error_copy(ret_error, &unravel->error);
+        if (rc || piece.commit_lsn > kv->at_lsn)
+            return rc < 0 ? rc : 0;
+        rc = apply_piece(kv, &piece, ret_error);
+        if (rc)
+            return rc;
+        kv->recovery.records++;
+        kv->recovery.last_lsn = piece.commit_lsn;
+        /* Times of a log never go back; neither does the engine's clock. */
+        if (piece.commit_time_us > atomic_load_explicit(&kv->clock_us, memory_order_relaxed))
+            atomic_store_explicit(&kv->clock_us, piece.commit_time_us, memory_order_relaxed);
+        rc = fold_if_full(kv, unravel, ret_error);
+        if (rc)
+            return rc;
+    }
+}
+
+int vv_kv_replay(struct varve_kv *kv, uint64_t from_lsn, uint64_t applied_lsn, enum varve_policy policy,
                  struct varve_error *ret_error)
 {
-    struct varve_cursor *cursor;
-    struct varve_entry entry;
-    int rc = varve_cursor_open(kv->log, policy, &cursor, ret_error);
+    struct vv_unravel unravel;
+    int rc = vv_unravel_open(&unravel, kv->log, from_lsn, policy, VARVE_TXN_TYPE, ret_error);
 
-    if (rc)
-        return rc;
-    rc = varve_cursor_seek_lsn(cursor, from_lsn);
-    if (rc)
-        varve_cursor_error(cursor, ret_error);
-    while (rc == 0) {
-        rc = varve_cursor_next(cursor, &entry);
-        if (rc < 0)
-            varve_cursor_error(cursor, ret_error);
-        if (rc || entry.lsn > kv->at_lsn)
-            break;
-        rc = apply_record(kv, &entry, ret_error);
-        kv->recovery.records++;
-        kv->recovery.last_lsn = entry.lsn;
-        /* Times of a log never go back; neither does the engine's clock. */
-        if (entry.time_us > atomic_load_explicit(&kv->clock_us, memory_order_relaxed))
-            atomic_store_explicit(&kv->clock_us, entry.time_us, memory_order_relaxed);
-        if (rc == 0)
-            rc = fold_if_full(kv, ret_error);
+    unravel.applied_lsn = applied_lsn;
+    unravel.outcome = note_outcome;
+    unravel.outcome_arg = kv;
+    if (rc == 0)
+        rc = replay(kv, &unravel, ret_error);
+    if (rc == 0) {
+        note_stats(kv, &unravel);
+        if (unravel.stats.last_lsn > kv->recovery.last_lsn)
+            kv->recovery.last_lsn = vv_min_u64(unravel.stats.last_lsn, kv->at_lsn);
     }
-    varve_cursor_close(cursor);
-    return rc == VARVE_END ? 0 : rc;
+    vv_unravel_close(&unravel);
+    return rc;
 }

@@ -67,18 +67,20 @@ static void write_all(struct vv_snap_writer *w, const void *data, size_t bytes)
 }
 
 void vv_snap_begin(struct vv_snap_writer *w, struct varve_io *io, struct varve_file *file, uint64_t lsn,
-                   uint64_t created_us)
+                   uint64_t from_lsn, uint64_t created_us)
 {
     uint8_t header[HEADER_BYTES] = {0};
 
     *w = (struct vv_snap_writer){.io = io, .file = file};
     w->snap.lsn = lsn;
+    w->snap.from_lsn = from_lsn;
     w->snap.created_us = created_us;
     w->used = BLOCK_HEAD;
     memcpy(header, magic, sizeof magic);
     vv_put_u32(header + 8, VERSION);
     vv_put_u64(header + 16, lsn);
     vv_put_u64(header + 24, created_us);
+    vv_put_u64(header + 32, from_lsn);
     vv_put_u32(header + HEADER_SUM_AT, vv_crc32c(0, header, HEADER_SUM_AT));
     write_all(w, header, sizeof header);
 }
@@ -214,8 +216,13 @@ static int read_header(struct vv_snap_reader *r, uint64_t lsn, struct varve_erro
                             vv_get_u32(header + 8));
     r->snap.lsn = vv_get_u64(header + 16);
     r->snap.created_us = vv_get_u64(header + 24);
+    r->snap.from_lsn = vv_get_u64(header + 32);
+    if (r->snap.from_lsn == 0)
+        r->snap.from_lsn = r->snap.lsn + 1;
     if (r->snap.lsn != lsn)
         return bad(ret_error, "its name is that of another snapshot");
+    if (r->snap.from_lsn > r->snap.lsn + 1)
+        return bad(ret_error, "replay would begin behind what is in it");
     return 0;
 }
 

@@ -20,8 +20,9 @@
 
 /* What a snapshot says of itself. */
 struct vv_snap {
-    uint64_t lsn;     /* all records up to it are in it */
-    uint64_t end_lsn; /* and none beyond this one */
+    uint64_t lsn;      /* all records up to it are in it */
+    uint64_t from_lsn; /* where replay begins: no higher than the next, or where what was open began */
+    uint64_t end_lsn;  /* nothing beyond this one is in it */
     uint64_t created_us;
     uint64_t entries, blocks, bytes;
 };
@@ -43,7 +44,7 @@ struct vv_snap_writer {
 
 /* `file` is empty, and stays the caller's. */
 void vv_snap_begin(struct vv_snap_writer *writer, struct varve_io *io, struct varve_file *file, uint64_t lsn,
-                   uint64_t created_us);
+                   uint64_t from_lsn, uint64_t created_us);
 /* Puts an entry into the block at hand. Does no I/O: it may be called under a lock. */
 void vv_snap_add(struct vv_snap_writer *writer, const struct vv_entry *entry);
 /* Writes the block at hand when it is full. */

@@ -119,7 +119,7 @@ static int finish(struct varve_kv *kv, struct vv_snap_writer *writer, struct var
     return rc ? vv_error_set(ret_error, VARVE_E_IO, rc, "the name %s/%s", VV_KV_SNAPSHOT_DIR, name) : 0;
 }
 
-static int make(struct varve_kv *kv, uint64_t lsn, struct varve_error *ret_error)
+static int make(struct varve_kv *kv, uint64_t lsn, uint64_t from_lsn, struct varve_error *ret_error)
 {
     struct vv_snap_writer writer;
     struct varve_file *file;
@@ -130,7 +130,7 @@ static int make(struct varve_kv *kv, uint64_t lsn, struct varve_error *ret_error
     if (rc)
         return vv_error_set(ret_error, rc == -ENOSPC ? VARVE_E_NOSPC : VARVE_E_IO, rc, "creating %s/%s",
                             VV_KV_SNAPSHOT_DIR, VV_SNAP_TEMP);
-    vv_snap_begin(&writer, kv->io, file, lsn, vv_kv_now(kv));
+    vv_snap_begin(&writer, kv->io, file, lsn, from_lsn, vv_kv_now(kv));
     write_shards(kv, &writer);
     rc = finish(kv, &writer, ret_error);
     kv->io->close(kv->io, file);
@@ -139,10 +139,19 @@ static int make(struct varve_kv *kv, uint64_t lsn, struct varve_error *ret_error
     return rc;
 }
 
-/* From where on the log is needed, when these snapshots are kept: the newest first. */
-static uint64_t needed_from(const uint64_t *lsns, size_t kept)
+/* From where on the log is needed, when these snapshots are kept: a transaction that was open when one was
+ * made began before it. One that cannot be read is of no use to anybody, and needs nothing. */
+static uint64_t needed_from(struct varve_kv *kv, const uint64_t *lsns, size_t kept)
 {
-    return kept ? lsns[kept - 1] + 1 : 0;
+    uint64_t from = kept ? lsns[kept - 1] + 1 : 0;
+
+    for (size_t i = 0; i < kept; i++) {
+        struct vv_snap snap;
+
+        if (vv_snapshot_read(kv, lsns[i], VV_SNAPSHOT_LOOK, UINT64_MAX, &snap, NULL) == 0)
+            from = vv_min_u64(from, snap.from_lsn);
+    }
+    return from;
 }
 
 int vv_snapshot_hold(struct varve_kv *kv, uint64_t lsn, struct varve_error *ret_error)
@@ -158,14 +167,15 @@ int vv_snapshot_hold(struct varve_kv *kv, uint64_t lsn, struct varve_error *ret_
 static int prune(struct varve_kv *kv, struct varve_error *ret_error)
 {
     char name[VV_SNAP_NAME_BYTES];
+    uint64_t *lsns, from;
     size_t count, kept;
-    uint64_t *lsns;
     int rc = vv_snapshot_list(kv, &lsns, &count, ret_error);
 
     if (rc)
         return rc;
     kept = count < kv->snapshot_keep ? count : kv->snapshot_keep;
-    rc = vv_snapshot_hold(kv, needed_from(lsns, kept), ret_error);
+    from = needed_from(kv, lsns, kept);
+    rc = vv_snapshot_hold(kv, from, ret_error);
     for (size_t i = kept; i < count && rc == 0; i++) {
         vv_snap_name(lsns[i], name);
         rc = kv->io->unlink(kv->io, kv->snapshots, name);
@@ -175,20 +185,22 @@ static int prune(struct varve_kv *kv, struct varve_error *ret_error)
     if (rc == 0 && count > kept)
         (void)kv->io->dir_sync(kv->io, kv->snapshots);
     if (rc == 0 && kept)
-        rc = varve_trim(kv->log, needed_from(lsns, kept), NULL);
+        rc = varve_trim(kv->log, from, NULL);
     vv_free(lsns);
     return rc;
 }
 
 int vv_snapshot_now(struct varve_kv *kv, uint64_t *ret_lsn, struct varve_error *ret_error)
 {
-    uint64_t lsn = vv_kv_quiet(kv);
+    /* First: what begins from now on begins above it, and what was open then is committed above `lsn`, or in
+     * memory by then. */
+    uint64_t floor = varve_txns_floor(kv->txns), lsn = vv_kv_quiet(kv);
     int rc;
 
     *ret_lsn = lsn;
     if (lsn == atomic_load(&kv->snapshot_lsn))
         return 0;
-    rc = kv->env ? vv_fold(kv, lsn, ret_error) : make(kv, lsn, ret_error);
+    rc = kv->env ? vv_fold(kv, lsn, ret_error) : make(kv, lsn, vv_min_u64(floor, lsn + 1), ret_error);
     vv_fold_note(kv, rc);
     if (rc) {
         atomic_fetch_add(&kv->snapshot_failed, 1);
@@ -245,7 +257,7 @@ int vv_snapshot_settle(struct varve_kv *kv, struct varve_error *ret_error)
     kept = count < kv->snapshot_keep ? count : kv->snapshot_keep;
     /* Without a snapshot the log is all there is: not even retention may take its beginning. Where a pin
      * stands already it may stand behind what is kept now, and stays. */
-    rc = vv_snapshot_hold(kv, needed_from(lsns, kept), ret_error);
+    rc = vv_snapshot_hold(kv, needed_from(kv, lsns, kept), ret_error);
     if (rc == VARVE_E_INVALID || rc == VARVE_E_TRIMMED)
         rc = vv_snapshot_hold(kv, 0, ret_error);
     vv_free(lsns);
@@ -341,18 +353,18 @@ static int load_all(struct varve_kv *kv, struct vv_snap_reader *reader, bool che
 /* Whether it can be gone on from with this log. */
 static int fits(struct varve_kv *kv, const struct vv_snap *snap, struct varve_error *ret_error)
 {
-    unsigned long long first = varve_first_lsn(kv->log), last = varve_last_lsn(kv->log), lsn = snap->lsn;
+    unsigned long long first = varve_first_lsn(kv->log), last = varve_last_lsn(kv->log);
 
     if (snap->end_lsn > last)
         return vv_error_set(
             ret_error, VARVE_E_SNAPSHOT, 0,
             "it knows of records up to LSN %llu, and the log ends at %llu: it is newer than the log",
             (unsigned long long)snap->end_lsn, last);
-    if (lsn + 1 < first)
+    if (snap->from_lsn < first)
         return vv_error_set(
             ret_error, VARVE_E_SNAPSHOT, 0,
-            "LSN %llu comes next, and the log begins at %llu: what is between was trimmed away", lsn + 1,
-            first);
+            "LSN %llu comes next, and the log begins at %llu: what is between was trimmed away",
+            (unsigned long long)snap->from_lsn, first);
     return 0;
 }
 
@@ -420,7 +432,7 @@ void vv_kv_empty(struct varve_kv *kv)
 /* One that is damaged is passed over. One that is newer than the log is no accident that another could make
  * up for: the log has lost records. Only beside a writer it may have come after the log was looked at: then
  * the one before, and the log behind it, say the same. */
-static int try_one(struct varve_kv *kv, uint64_t lsn, uint64_t at_lsn, bool *ret_taken,
+static int try_one(struct varve_kv *kv, uint64_t lsn, uint64_t at_lsn, bool *ret_taken, uint64_t *ret_from,
                    struct varve_error *ret_error)
 {
     struct vv_snap snap = {.lsn = 0};
@@ -430,6 +442,7 @@ static int try_one(struct varve_kv *kv, uint64_t lsn, uint64_t at_lsn, bool *ret
     if (rc == 0) {
         kv->recovery.snapshot_lsn = kv->recovery.last_lsn = snap.lsn;
         kv->recovery.snapshot_entries = snap.entries;
+        *ret_from = snap.from_lsn;
         return 0;
     }
     vv_kv_empty(kv);
@@ -445,7 +458,7 @@ static int try_one(struct varve_kv *kv, uint64_t lsn, uint64_t at_lsn, bool *ret
     return 0;
 }
 
-int vv_snapshot_load(struct varve_kv *kv, uint64_t at_lsn, struct varve_error *ret_error)
+int vv_snapshot_load(struct varve_kv *kv, uint64_t at_lsn, uint64_t *ret_from, struct varve_error *ret_error)
 {
     struct varve_error why = {.code = 0};
     uint64_t *lsns, first = varve_first_lsn(kv->log);
@@ -457,7 +470,7 @@ int vv_snapshot_load(struct varve_kv *kv, uint64_t at_lsn, struct varve_error *r
         return rc;
     for (size_t i = 0; i < count && !taken && rc == 0; i++)
         if (lsns[i] <= at_lsn)
-            rc = try_one(kv, lsns[i], at_lsn, &taken, &why);
+            rc = try_one(kv, lsns[i], at_lsn, &taken, ret_from, &why);
     vv_free(lsns);
     if (rc) {
         vv_error_copy(ret_error, &why);

@@ -22,9 +22,9 @@ enum vv_snapshot_use {
 int vv_snapshot_read(struct varve_kv *kv, uint64_t lsn, enum vv_snapshot_use use, uint64_t at_lsn,
                      struct vv_snap *ret_snap, struct varve_error *ret_error);
 
-/* Loads the newest one that is sound, fits the log, and holds nothing beyond `at_lsn`. 0 also when there is
- * none. Errors: NOMEM IO SNAPSHOT. */
-int vv_snapshot_load(struct varve_kv *kv, uint64_t at_lsn, struct varve_error *ret_error);
+/* Loads the newest one that is sound, fits the log, and holds nothing beyond `at_lsn`; *ret_from: where
+ * replay begins then. 0 also when there is none; then *ret_from is untouched. Errors: NOMEM IO SNAPSHOT. */
+int vv_snapshot_load(struct varve_kv *kv, uint64_t at_lsn, uint64_t *ret_from, struct varve_error *ret_error);
 
 /* Makes one, or a fold where there is an environment, and does what comes after. snapshot_lock is held. */
 int vv_snapshot_now(struct varve_kv *kv, uint64_t *ret_lsn, struct varve_error *ret_error);

@@ -83,7 +83,7 @@ int vv_fold_open_log(struct varve_kv *kv, const char *path, const struct varve_o
 
 /* Says whether it fits the log, and what it counts. `at_lsn`: the last record that is to count: what is newer
  * closes it. Errors: SNAPSHOT IO CORRUPT. */
-int vv_fold_load(struct varve_kv *kv, struct varve_error *ret_error);
+int vv_fold_load(struct varve_kv *kv, uint64_t *ret_from, struct varve_error *ret_error);
 
 /* Opening for writing: makes sure that the log is held. */
 int vv_fold_settle(struct varve_kv *kv, struct varve_error *ret_error);

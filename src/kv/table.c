@@ -58,10 +58,17 @@ static uint64_t index_of(const struct vv_table *table, uint64_t hash)
 
 void vv_table_free(struct vv_table *table)
 {
-    for (uint64_t i = 0; i < table->buckets; i++) {
-        for (struct vv_bucket *b = bucket_at(table, i), *next; b; b = next) {
+    for (uint64_t i = 0; i < table->buckets; i++)
+        for (struct vv_bucket *b = bucket_at(table, i); b; b = b->more)
             for (int s = 0; s < SLOTS && b->slots[s]; s++)
                 vv_free(slot_entry(b->slots[s]));
+    vv_table_drop(table);
+}
+
+void vv_table_drop(struct vv_table *table)
+{
+    for (uint64_t i = 0; i < table->buckets; i++) {
+        for (struct vv_bucket *b = bucket_at(table, i), *next; b; b = next) {
             next = b->more;
             if (b != bucket_at(table, i))
                 vv_free(b);
@@ -139,10 +146,21 @@ static void add_spare(struct vv_table *table, struct vv_bucket *b)
     table->spares++;
 }
 
-/* One is kept, and what is promised; more are there after many inserts at once only. */
-static void drop_spares(struct vv_table *table)
+/* Overflow that so many more entries may want. A bucket is filled to its end before it is continued, so of n
+ * entries no more than n / 7 are first in one that continues another, wherever they are. */
+static size_t spares_for(const struct vv_table *table, size_t inserts)
 {
-    while (table->spares > 1 && table->spares > table->promised) {
+    size_t most = (size_t)((table->count + inserts) / SLOTS) + 1;
+
+    most = most > table->overflows ? most - table->overflows : 0;
+    return inserts < most ? inserts : most;
+}
+
+void vv_table_trim(struct vv_table *table)
+{
+    size_t wanted = spares_for(table, table->promised);
+
+    while (table->spares > 1 && table->spares > wanted) {
         struct vv_bucket *b = table->spare;
 
         table->spare = b->more;
@@ -177,7 +195,7 @@ static bool add_chunk(struct vv_table *table)
 
 bool vv_table_promise(struct vv_table *table, size_t inserts)
 {
-    if (table->buckets == 0 || table->spares < inserts ||
+    if (table->buckets == 0 || table->spares < spares_for(table, inserts) ||
         table->buckets + 1 + inserts / LOAD > table->chunk_count * CHUNK_BUCKETS)
         return false;
     table->promised = inserts;
@@ -193,7 +211,7 @@ bool vv_table_reserve(struct vv_table *table, size_t inserts)
             return false;
     if (table->buckets == 0)
         table->buckets = 1;
-    while (table->spares < inserts) {
+    while (table->spares < spares_for(table, inserts)) {
         struct vv_bucket *b = vv_alloc_aligned(sizeof *b, sizeof *b);
 
         if (!b)
@@ -221,6 +239,7 @@ static void put(struct vv_table *table, struct vv_bucket *b, uint64_t slot)
             b->more = table->spare;
             table->spare = b->more->more;
             table->spares--;
+            table->overflows++;
             b->more->more = NULL;
         }
     }
@@ -256,6 +275,7 @@ static void split(struct vv_table *table)
         old = *more;
         memset(more, 0, sizeof *more);
         add_spare(table, more);
+        table->overflows--;
     }
 }
 
@@ -305,7 +325,8 @@ void vv_table_remove(struct vv_table *table, uint64_t hash, struct vv_entry *ent
     if (last == 1 && before) {
         before->more = NULL;
         add_spare(table, b);
-        drop_spares(table);
+        table->overflows--;
+        vv_table_trim(table);
     }
 }
 

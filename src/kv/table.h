@@ -33,6 +33,7 @@ struct vv_table {
     unsigned level;
     struct vv_bucket *spare; /* for overflow */
     size_t spares;           /* how many */
+    size_t overflows;        /* buckets that others continue in */
     size_t promised;         /* inserts that are still to come, after a reserve */
     uint64_t count;          /* entries */
     uint64_t bytes;          /* memory of the table itself */
@@ -43,6 +44,8 @@ struct vv_table {
 void vv_table_init(struct vv_table *table, const uint64_t *secret);
 /* Frees the entries too. */
 void vv_table_free(struct vv_table *table);
+/* Leaves them: they are somebody else's by now. */
+void vv_table_drop(struct vv_table *table);
 
 /* Never an event. */
 struct vv_entry *vv_table_find(const struct vv_table *table, uint64_t hash, const void *key,
@@ -59,6 +62,8 @@ struct vv_entry *vv_table_find_same(const struct vv_table *table, uint64_t hash,
 bool vv_table_reserve(struct vv_table *table, size_t inserts);
 /* The same where there is room; false: there is not. Changes nothing that a reader looks at. */
 bool vv_table_promise(struct vv_table *table, size_t inserts);
+/* Gives back what was reserved and not used, but for one. */
+void vv_table_trim(struct vv_table *table);
 /* A key that is not there. */
 void vv_table_insert(struct vv_table *table, uint64_t hash, struct vv_entry *entry);
 /* `before` is there, and `after` has its key. */

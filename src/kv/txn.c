@@ -13,10 +13,6 @@
 #include "kv/evict.h"
 #include "varve/stream.h"
 
-enum {
-    INDEX_FIRST = 16
-};
-
 void vv_txn_stop_viewing(struct varve_kv_txn *txn)
 {
     if (txn->is_viewing)
@@ -37,8 +33,10 @@ void vv_txn_forget(struct vv_live *live)
     }
     vv_free(txn->items);
     vv_free(txn->index);
+    vv_free(txn->filter);
     txn->items = NULL;
     txn->index = NULL;
+    txn->filter = NULL;
     txn->count = txn->room = txn->index_room = 0;
 }
 
@@ -73,54 +71,6 @@ int varve_kv_begin(struct varve_kv *kv, uint64_t limit_ms, struct varve_kv_txn *
 
 /* -- the keys that it has touched -- */
 
-static struct vv_item *find(struct varve_kv_txn *txn, uint64_t hash, const void *key, size_t key_bytes)
-{
-    size_t mask = txn->index_room - 1;
-
-    for (size_t at = hash & mask; txn->index_room && txn->index[at]; at = (at + 1) & mask) {
-        struct vv_item *item = &txn->items[txn->index[at] - 1];
-
-        if (item->hash == hash && item->key_bytes == key_bytes && memcmp(item->key, key, key_bytes) == 0)
-            return item;
-    }
-    return NULL;
-}
-
-void vv_txn_index_item(struct varve_kv_txn *txn, size_t number)
-{
-    size_t mask = txn->index_room - 1, at = txn->items[number].hash & mask;
-
-    while (txn->index[at])
-        at = (at + 1) & mask;
-    txn->index[at] = (uint32_t)(number + 1);
-}
-
-static bool make_room(struct varve_kv_txn *txn)
-{
-    size_t room = txn->room ? txn->room * 2 : INDEX_FIRST;
-    struct vv_item *items;
-    uint32_t *index;
-
-    if (txn->count < txn->room)
-        return true;
-    if (room > UINT32_MAX / 2)
-        return false;
-    items = vv_realloc(txn->items, room * sizeof *items);
-    if (!items)
-        return false;
-    txn->items = items;
-    index = vv_alloc_array(room * 2, sizeof *index);
-    if (!index)
-        return false;
-    vv_free(txn->index);
-    txn->index = index;
-    txn->room = room;
-    txn->index_room = room * 2;
-    for (size_t i = 0; i < txn->count; i++)
-        vv_txn_index_item(txn, i);
-    return true;
-}
-
 /* What the view has of it, as a copy, for what is read once reads the same again. */
 static int look(struct varve_kv_txn *txn, struct vv_item *item)
 {
@@ -141,20 +91,53 @@ static int look(struct varve_kv_txn *txn, struct vv_item *item)
     return 0;
 }
 
+static size_t item_bytes(const struct vv_item *item)
+{
+    if (!item->written)
+        return 0;
+    return 8 + (size_t)item->key_bytes + item->gather.bytes +
+           (item->next ? item->next->value_bytes + vv_entry_key_at(item->next) : 0);
+}
+
+/* What it takes until it is streamed, with its part of an array that is grown by doubling. */
+static uint64_t item_memory(size_t key_bytes, const struct vv_entry *next)
+{
+    return 2 * (sizeof(struct vv_item) + 2 * sizeof(uint32_t)) + VV_ENTRY_AROUND + key_bytes +
+           (next ? vv_entry_cost(next) : 0);
+}
+
+/* What it has streamed of it itself counts. Who writes it only wants to know whether it is a lock. */
+static int look_again(struct varve_kv_txn *txn, struct vv_item *item, bool reads)
+{
+    int rc;
+
+    if (!vv_spill_may_have(txn, item->hash) || !(reads || (item->seen_other && item->next)))
+        return 0;
+    rc = vv_spill_find(txn, item);
+    if (rc == 0 && item->written) {
+        item->tied = true;
+        txn->bytes += item_bytes(item);
+        txn->memory += item_memory(item->key_bytes, item->next);
+    }
+    return rc;
+}
+
 /* The item of a key, which is looked up when it is new. */
-static int touch(struct varve_kv_txn *txn, const void *key, size_t key_bytes, struct vv_item **ret_item)
+static int touch(struct varve_kv_txn *txn, const void *key, size_t key_bytes, bool reads,
+                 struct vv_item **ret_item)
 {
     uint64_t hash;
     struct vv_item *item;
+    int rc;
 
     if (!vv_kv_key_is_good(key, key_bytes))
         return VARVE_E_INVALID;
     hash = vv_hash(txn->kv->secret, key, key_bytes);
-    item = find(txn, hash, key, key_bytes);
+    item = vv_txn_find(txn, hash, key, key_bytes);
     if (!item) {
         if (!txn->is_viewing)
             return VARVE_E_INVALID; /* its commit was tried: it is what it is */
-        if (!make_room(txn))
+        if (!vv_txn_make_room(txn))
             return VARVE_E_NOMEM;
         item = &txn->items[txn->count];
         *item = (struct vv_item){.hash = hash, .key_bytes = (uint32_t)key_bytes, .key = vv_alloc(key_bytes)};
@@ -162,11 +145,13 @@ static int touch(struct varve_kv_txn *txn, const void *key, size_t key_bytes, st
             return VARVE_E_NOMEM;
         memcpy(item->key, key, key_bytes);
         vv_evict_hold(txn->kv, hash);
-        int rc = look(txn, item);
-
+        rc = look(txn, item);
+        if (rc == 0)
+            rc = look_again(txn, item, reads);
         if (rc) {
             vv_evict_release(txn->kv, hash);
             vv_free(item->key);
+            vv_free(item->next);
             return rc;
         }
         vv_txn_index_item(txn, txn->count++);
@@ -184,7 +169,7 @@ int varve_kv_txn_get(struct varve_kv_txn *txn, const void *key, size_t key_bytes
 
     if (rc)
         return rc;
-    rc = touch(txn, key, key_bytes, &item);
+    rc = touch(txn, key, key_bytes, true, &item);
     if (rc == 0) {
         depends = item->written ? 0 : item->depends;
         item->tied = true;
@@ -204,34 +189,35 @@ int varve_kv_txn_get(struct varve_kv_txn *txn, const void *key, size_t key_bytes
     return rc;
 }
 
-static size_t item_bytes(const struct vv_item *item)
+/* What has to do with event streams is not streamed into the log: it stays one record. */
+static int stay(struct varve_kv_txn *txn)
 {
-    if (!item->written)
-        return 0;
-    return 8 + (size_t)item->key_bytes + item->gather.bytes +
-           (item->next ? item->next->value_bytes + vv_entry_key_at(item->next) : 0);
+    txn->stays = !vv_group_is_begun(&txn->live.group);
+    return txn->stays ? 0 : VARVE_E_TOO_LARGE;
 }
 
 /* `next` is the transaction's from here on. */
 static int change(struct varve_kv_txn *txn, const void *key, size_t key_bytes, struct vv_entry *next)
 {
+    uint64_t bytes = 8 + key_bytes + (next ? next->value_bytes + vv_entry_key_at(next) : 0);
+    uint64_t memory = item_memory(key_bytes, next);
     struct vv_item *item;
-    uint64_t bytes;
-    int rc = touch(txn, key, key_bytes, &item);
+    int rc = vv_spill_make_room(txn, bytes, memory);
 
+    if (rc == 0)
+        rc = touch(txn, key, key_bytes, false, &item);
     if (rc == 0 && next && (item->gather.bytes || (item->seen_other && item->next)))
         rc = VARVE_E_TYPE;
+    if (rc == 0 && txn->bytes - item_bytes(item) + bytes > txn->kv->record_max)
+        rc = VARVE_E_TOO_LARGE;
+    if (rc == 0 && item->next && item->next->type == VV_ENTRY_STREAM)
+        rc = stay(txn);
     if (rc) {
         vv_free(next);
         return rc;
     }
-    bytes = txn->bytes - item_bytes(item) + 8 + key_bytes +
-            (next ? next->value_bytes + vv_entry_key_at(next) : 0);
-    if (bytes > txn->kv->record_max) {
-        vv_free(next);
-        return VARVE_E_TOO_LARGE;
-    }
-    txn->bytes = bytes;
+    txn->bytes += bytes - item_bytes(item);
+    txn->memory += memory - (item->written ? item_memory(key_bytes, item->next) : 0);
     vv_free(item->next);
     vv_gather_free(&item->gather);
     item->next = next;
@@ -254,18 +240,21 @@ int varve_kv_txn_set(struct varve_kv_txn *txn, const void *key, size_t key_bytes
         return rc;
     next = vv_entry_new(key, key_bytes, VV_ENTRY_VALUE, expires_us, value, value_bytes, NULL, 0);
     rc = next ? change(txn, key, key_bytes, next) : VARVE_E_NOMEM;
-    vv_live_leave(&txn->live, 0);
+    vv_live_leave(&txn->live, rc);
     return rc;
 }
 
 int varve_kv_txn_delete(struct varve_kv_txn *txn, const void *key, size_t key_bytes)
 {
-    int rc = vv_live_enter(&txn->live);
+    int rc;
 
+    if (!vv_kv_key_is_good(key, key_bytes))
+        return VARVE_E_INVALID;
+    rc = vv_live_enter(&txn->live);
     if (rc)
         return rc;
     rc = change(txn, key, key_bytes, NULL);
-    vv_live_leave(&txn->live, 0);
+    vv_live_leave(&txn->live, rc);
     return rc;
 }
 
@@ -274,7 +263,10 @@ static int gather(struct varve_kv_txn *txn, const void *key, size_t key_bytes, c
 {
     struct vv_item *item;
     uint64_t bytes;
-    int rc = touch(txn, key, key_bytes, &item);
+    int rc = stay(txn);
+
+    if (rc == 0)
+        rc = touch(txn, key, key_bytes, false, &item);
 
     if (rc)
         return rc;

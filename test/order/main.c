@@ -14,10 +14,11 @@
 #include "order/work.h"
 
 static const struct work_config configs[] = {
-    {"memory", VARVE_MEMORY, 4, 2000, false, 40},
-    {"interval", VARVE_INTERVAL, 1, 1000, false, 300},
-    {"group", VARVE_GROUP, 4, 200, false, 40},
-    {"snapshots", VARVE_GROUP, 2, 200, true, 4000},
+    {"memory", VARVE_MEMORY, 4, 2000, false, 40, 0},
+    {"interval", VARVE_INTERVAL, 1, 1000, false, 300, 0},
+    {"group", VARVE_GROUP, 4, 200, false, 40, 0},
+    {"snapshots", VARVE_GROUP, 2, 200, true, 4000, 0},
+    {"streams", VARVE_INTERVAL, 4, 60, true, 4000, 4096},
 };
 
 enum {
@@ -75,8 +76,9 @@ int main(int argc, char **argv)
     uint64_t histories = 0, calls = 0, deals = 0;
     bool good = true;
     if (!parse(argc, argv, &a)) {
-        fprintf(stderr, "usage: varve_order [--config memory|interval|group|snapshots] [--histories N]\n"
-                        "                   [--seconds N] [--seed S] [--teeth 1]\n");
+        fprintf(stderr,
+                "usage: varve_order [--config memory|interval|group|snapshots|streams] [--histories N]\n"
+                "                   [--seconds N] [--seed S] [--teeth 1]\n");
         return 2;
     }
     if (a.teeth) {

@@ -373,6 +373,7 @@ static void open_engine(struct shared *shared, struct varve_io *io)
         .shards = shared->config->shards,
         .snapshot_ms = VARVE_KV_NEVER,
         .snapshot_operations = VARVE_KV_UNLIMITED,
+        .txn_bytes = shared->config->txn_bytes,
     };
     struct varve_error error = {0};
     if (varve_kv_open("store", &options, &shared->kv, &error) != 0) {

@@ -21,6 +21,7 @@ struct work_config {
     unsigned calls;     /* of each thread */
     bool snapshots;     /* one thread makes them all the time */
     size_t value_bytes; /* of the shared keys at most */
+    uint64_t txn_bytes; /* 0: the engine's */
 };
 
 /* What was told: calls by key, and transactions. */

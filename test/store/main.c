@@ -33,12 +33,14 @@ struct scenario {
     unsigned calls; /* of each thread in a life */
     size_t value_bytes;
     unsigned snapshot_every; /* calls of the first thread */
+    uint64_t txn_bytes;      /* 0: the engine's */
 };
 
 static const struct scenario scenarios[] = {
-    {"group", VARVE_GROUP, 40, 300, 25},
-    {"interval", VARVE_INTERVAL, 60, 300, 25},
-    {"snapshots", VARVE_GROUP, 60, VALUE_MAX, 6},
+    {"group", VARVE_GROUP, 40, 300, 25, 0},
+    {"interval", VARVE_INTERVAL, 60, 300, 25, 0},
+    {"snapshots", VARVE_GROUP, 60, VALUE_MAX, 6, 0},
+    {"streams", VARVE_GROUP, 40, 3000, 6, 4096},
 };
 
 enum {
@@ -84,6 +86,7 @@ static int open_store(const struct scenario *s, struct varve_io *io, struct varv
         .snapshot_ms = VARVE_KV_NEVER,
         .snapshot_operations = VARVE_KV_UNLIMITED,
         .snapshot_keep = 2,
+        .txn_bytes = s->txn_bytes,
     };
     return varve_kv_open("store", &options, ret_kv, ret_error);
 }
@@ -460,9 +463,10 @@ int main(int argc, char **argv)
     uint64_t total = 0;
     bool good = true;
     if (!parse(argc, argv, &a)) {
-        fprintf(stderr,
-                "usage: varve_store [--scenario group|interval|snapshots] [--states N] [--seconds N]\n"
-                "                   [--seed S] [--teeth 1]\n");
+        fprintf(
+            stderr,
+            "usage: varve_store [--scenario group|interval|snapshots|streams] [--states N] [--seconds N]\n"
+            "                   [--seed S] [--teeth 1]\n");
         return 2;
     }
     /* Buffers come and go with every opening: the memory is kept, not handed back each time. */

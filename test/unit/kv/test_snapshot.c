@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/crc.h"
 #include "lib/bed.h"
 #include "lib/store.h"
 #include "varve/pin.h"
@@ -170,6 +172,43 @@ static void flip(struct test_store *s, struct spoiled *f, uint64_t offset)
     byte ^= 0x20;
     const struct iovec piece = {&byte, 1};
     assert_int_equal(io->pwritev(io, f->file, &piece, 1, offset, 0), 1);
+}
+
+/* Where replay begins: one that does not say, as older ones do not, is gone on from at the next record; one
+ * that says what cannot be is none. */
+static void test_snapshot__from_where(void **state)
+{
+    enum {
+        FROM_AT = 32,
+        SUM_AT = 60
+    };
+    uint8_t before[VARVE_KV_DIGEST_BYTES], header[SUM_AT + 4];
+    struct test_store s;
+    struct varve_io *io = &s.memory.io;
+    struct spoiled f;
+    uint64_t lsn;
+    (void)state;
+    store_start(&s);
+    fill(&s, 0, 100);
+    lsn = snapshot(&s);
+    fill(&s, 50, 200);
+    store_digest(&s, before);
+    for (uint64_t from = 0; from <= lsn + 2; from += lsn + 2) {
+        const struct iovec piece = {header, sizeof header};
+        store_close(&s);
+        spoil_open(&s, lsn, &f);
+        assert_int_equal(io->pread(io, f.file, header, sizeof header, 0), sizeof header);
+        vv_put_u64(header + FROM_AT, from);
+        vv_put_u32(header + SUM_AT, vv_crc32c(0, header, SUM_AT));
+        assert_int_equal(io->pwritev(io, f.file, &piece, 1, 0, 0), sizeof header);
+        spoil_close(&s, &f);
+        assert_int_equal(store_open(&s), 0);
+        assert_int_equal(recovery(&s).snapshot_lsn, from == 0 ? lsn : 0);
+        assert_int_equal(recovery(&s).snapshots_bad, from != 0);
+        assert_int_equal(recovery(&s).records, varve_last_lsn(varve_kv_log(s.kv)) - (from == 0 ? lsn : 0));
+        expect_digest(&s, before);
+    }
+    store_end(&s);
 }
 
 /* Damage in any part of the newest: the one before is taken, it is said, and the same comes out. */
@@ -499,15 +538,11 @@ static void test_snapshot__by_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_snapshot__round),
-        cmocka_unit_test(test_snapshot__kept),
-        cmocka_unit_test(test_snapshot__damaged),
-        cmocka_unit_test(test_snapshot__none_left),
-        cmocka_unit_test(test_snapshot__newer_than_the_log),
-        cmocka_unit_test(test_snapshot__faults),
-        cmocka_unit_test(test_snapshot__beside_a_writer),
-        cmocka_unit_test(test_snapshot__by_itself),
-        cmocka_unit_test(test_snapshot__list),
+        cmocka_unit_test(test_snapshot__round),     cmocka_unit_test(test_snapshot__kept),
+        cmocka_unit_test(test_snapshot__damaged),   cmocka_unit_test(test_snapshot__from_where),
+        cmocka_unit_test(test_snapshot__none_left), cmocka_unit_test(test_snapshot__newer_than_the_log),
+        cmocka_unit_test(test_snapshot__faults),    cmocka_unit_test(test_snapshot__beside_a_writer),
+        cmocka_unit_test(test_snapshot__by_itself), cmocka_unit_test(test_snapshot__list),
         cmocka_unit_test(test_snapshot__the_past),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
