@@ -454,7 +454,7 @@ static void test_fold__does_not_fit(void **state)
 
 static void test_fold__options(void **state)
 {
-    struct test_store s, second;
+    struct test_store s;
     (void)state;
     store_init(&s);
     s.log.durability = VARVE_MEMORY;
@@ -470,10 +470,12 @@ static void test_fold__options(void **state)
     assert_int_equal(store_open(&s), 0);
     store_set(&s, "a", "one");
     /* LMDB would lose its locks. */
-    second = s;
-    second.log.flags = VARVE_OPEN_READ_ONLY;
-    second.options.log = &second.log;
-    assert_int_equal(varve_kv_open(s.path, &second.options, &second.kv, &s.error), VARVE_E_UNSUPPORTED);
+    struct varve_kv_options options = s.options;
+    struct varve_options log = s.log;
+    struct varve_kv *second;
+    log.flags = VARVE_OPEN_READ_ONLY;
+    options.log = &log;
+    assert_int_equal(varve_kv_open(s.path, &options, &second, &s.error), VARVE_E_UNSUPPORTED);
     assert_non_null(strstr(s.error.message, "in this process already"));
     store_close(&s);
     s.options.store = VARVE_KV_STORE_MEMORY;
