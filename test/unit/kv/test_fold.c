@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -564,9 +565,20 @@ static int read_beside(void *arg)
     return varve_kv_close(s.kv, NULL) == 0 ? 0 : 1;
 }
 
-static void *run_child(void *arg)
+/* While this process has no other thread. */
+static pid_t start_reader(struct beside *b)
 {
-    return (void *)(intptr_t)test_child_run(read_beside, arg);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)close(b->to_child[1]);
+        (void)close(b->to_parent[0]);
+        (void)alarm(60);
+        test_child_exit(read_beside(b));
+    }
+    (void)close(b->to_child[0]);
+    (void)close(b->to_parent[1]);
+    return pid;
 }
 
 /* A reader in another process has the moment at which it opened. */
@@ -574,14 +586,14 @@ static void test_fold__beside_a_reader(void **state)
 {
     struct test_store s;
     struct beside b;
-    pthread_t thread;
-    void *result;
+    pid_t reader;
+    int status;
     char byte;
     (void)state;
     store_init(&s);
     memcpy(b.path, s.path, sizeof b.path);
     assert_int_equal(pipe(b.to_child) | pipe(b.to_parent), 0);
-    assert_int_equal(pthread_create(&thread, NULL, run_child, &b), 0);
+    reader = start_reader(&b);
     s.log.segment_bytes = 8 << 20;
     assert_int_equal(store_open(&s), 0);
     store_fill(&s, 0, 100, 700);
@@ -596,12 +608,10 @@ static void test_fold__beside_a_reader(void **state)
     }
     assert_int_equal(varve_kv_delete(s.kv, KEY("recent"), NULL, NULL), 0);
     assert_int_equal(write(b.to_child[1], "g", 1), 1);
-    assert_int_equal(pthread_join(thread, &result), 0);
-    assert_int_equal((int)(intptr_t)result, 0);
-    for (int i = 0; i < 2; i++) {
-        (void)close(b.to_child[i]);
-        (void)close(b.to_parent[i]);
-    }
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_int_equal(status, 0);
+    (void)close(b.to_child[1]);
+    (void)close(b.to_parent[0]);
     store_end(&s);
 }
 
