@@ -126,7 +126,8 @@ static int wipe_later(void *arg, const struct varve_segment_info *segment)
 }
 
 /* As if the disk had said "durable" and not written: the record and all behind it were never there. Varve
- * cannot know; whoever keeps account of what was acknowledged can. */
+ * cannot know, unless an opening has noted since how far the log went; whoever keeps account of what was
+ * acknowledged can. */
 static int drop(const struct demo *demo, uint64_t lsn)
 {
     struct place place;

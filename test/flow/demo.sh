@@ -65,8 +65,18 @@ fi
 run 0 'one thread' --kills 3 --lines 2000 --threads 1
 run 0 'many threads' --kills 5 --threads 32
 
-sabotage drop 'acknowledged with LSN [0-9]+, is not in the log'
-says out '^ *lost +[1-9]' 'sabotage drop'
+# What an opening has noted in MANIFEST since, Varve misses by itself; else only the account of what was
+# acknowledged does. Which it is depends on when the last writer was killed: the second must be seen too.
+accounted=no
+for ((i = 0; i < 6; i++)); do
+    sabotage drop 'acknowledged with LSN [0-9]+, is not in the log|VARVE_E_MISSING_SEGMENT'
+    if grep -q 'is not in the log' err; then
+        accounted=yes
+        says out '^ *lost +[1-9]' 'sabotage drop'
+        break
+    fi
+done
+[[ $accounted == yes ]] || fail 'sabotage drop: never found by the account alone'
 sabotage duplicate 'is there again'
 sabotage reorder 'stands behind a later line'
 sabotage change 'is not what was logged'
