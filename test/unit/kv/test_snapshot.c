@@ -273,7 +273,8 @@ static void test_snapshot__none_left(void **state)
     }
     assert_true(varve_first_lsn(varve_kv_log(s.kv)) > 1);
     store_close(&s);
-    for (int i = 0; i < 3; i++) {
+    /* It may have been trimmed before there were three. */
+    for (int i = 0; i < 3 && lsns[i] != 0; i++) {
         spoil_open(&s, lsns[i], &f);
         flip(&s, &f, 70);
         spoil_close(&s, &f);
